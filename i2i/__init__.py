@@ -1,0 +1,21 @@
+"""Image-to-image translation: train a conditional GAN, get one ONNX file that is the whole translator."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from i2i.api import export, load, resume, train
+
+__all__ = ["__version__", "export", "load", "resume", "train"]
+
+
+def __getattr__(name: str) -> object:
+    """Finds the functions of `i2i.api` on first use, so that `import i2i` costs nothing."""
+    if name in __all__:
+        from i2i import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module 'i2i' has no attribute {name!r}")

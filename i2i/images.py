@@ -1,0 +1,137 @@
+"""Image files to and from uint8 arrays: formats, bit depths, orientation, alpha and limits, by Pillow."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from i2i.errors import ImageError
+from i2i.files import replacing
+
+Pixels = NDArray[np.uint8]
+
+FORMATS: Final = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
+SUFFIXES: Final = frozenset(
+    {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm", ".pgm", ".pbm", ".pnm"}
+)
+WRITABLE: Final = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"})
+MODES: Final = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
+MAX_PIXELS: Final = 89_478_485  # a quarter of a GiB as RGB; Pillow warns from here on
+_BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, struct.error, zlib.error)
+
+
+def read(source: Path | bytes, *, name: str | None = None, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """Decodes an image file (or its bytes) to mode L, LA, RGB or RGBA, upright, 8 bits a channel.
+
+    16-bit grey is scaled to 8 bits; palettes, CMYK, YCbCr and LAB become RGB; of several frames the first is taken.
+    Raises ImageError, which names the file, for anything that is no whole image of an allowed format and size.
+    """
+    where = name if name is not None else (str(source) if isinstance(source, Path) else "image")
+    try:
+        with Image.open(source if isinstance(source, Path) else io.BytesIO(source), formats=FORMATS) as opened:
+            width, height = opened.size
+            if width * height > max_pixels:
+                raise ImageError(
+                    f"{where}: {width} x {height} pixels, over the limit of {max_pixels:,}",
+                    "Make it smaller, or translate it in parts.",
+                )
+            opened.load()
+            return _plain(_upright(opened), where)
+    except UnidentifiedImageError:
+        raise ImageError(f"{where}: not an image that can be read", f"Readable: {', '.join(FORMATS)}.") from None
+    except Image.DecompressionBombError:
+        raise ImageError(f"{where}: claims more pixels than the limit of {max_pixels:,}", "Make it smaller.") from None
+    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
+        raise ImageError(f"{where}: {error.strerror}") from None
+    except MemoryError:
+        raise ImageError(f"{where}: does not fit into memory", "Make it smaller.") from None
+    except _BROKEN as error:
+        raise ImageError(f"{where}: broken: {error}", "Restore the file or remove it.") from None
+
+
+def to_pixels(image: Image.Image, channels: int) -> Pixels:
+    """The image as uint8 `[H, W, channels]`, channels as in `MODES`; alpha that has no channel is laid on white."""
+    mode = MODES[channels]
+    if image.mode in ("LA", "RGBA") and not mode.endswith("A"):
+        opaque = Image.new("RGBA", image.size, "white")
+        opaque.alpha_composite(image.convert("RGBA"))
+        image = opaque
+    pixels = np.asarray(image if image.mode == mode else image.convert(mode))
+    return pixels.reshape(image.height, image.width, channels)
+
+
+def from_pixels(pixels: Pixels) -> Image.Image:
+    """The image of uint8 `[H, W, C]`, C as in `MODES`."""
+    height, width, channels = pixels.shape
+    flat = np.ascontiguousarray(pixels).reshape(height, width) if channels == 1 else np.ascontiguousarray(pixels)
+    return Image.fromarray(flat, MODES[channels])
+
+
+def resize(pixels: Pixels, height: int, width: int) -> Pixels:
+    """Resizes uint8 `[H, W, C]` by Pillow's bicubic filter, which averages where it makes smaller."""
+    if pixels.shape[:2] == (height, width):
+        return pixels
+    resized = np.asarray(from_pixels(pixels).resize((width, height), Image.Resampling.BICUBIC))
+    return resized.reshape(height, width, pixels.shape[2])
+
+
+def write(image: Image.Image, path: Path) -> None:
+    """Writes the image to `path`, whole or not at all, in the format of its suffix; raises ImageError or I2IError."""
+    if path.suffix.lower() not in WRITABLE:
+        raise ImageError(
+            f"{path}: cannot write '{path.suffix}' files", f"Choose one of: {', '.join(sorted(WRITABLE))}"
+        )
+    encoded = encode(image, path.suffix.lower())
+    with replacing(path) as aside:
+        aside.write_bytes(encoded)
+
+
+def encode(image: Image.Image, suffix: str) -> bytes:
+    """The image as a file's bytes; JPEG and BMP lose the alpha channel, laid on white."""
+    form = Image.registered_extensions()[suffix]
+    if form in ("JPEG", "BMP") and image.mode in ("LA", "RGBA"):
+        image = from_pixels(to_pixels(image, 1 if image.mode == "LA" else 3))
+    buffer = io.BytesIO()
+    if form in ("JPEG", "WEBP"):
+        image.save(buffer, form, quality=95)
+    else:
+        image.save(buffer, form)
+    return buffer.getvalue()
+
+
+def find(folder: Path) -> Iterator[Path]:
+    """The image files below `folder` by suffix, in the order of their paths; hidden ones are left out."""
+    for path in sorted(folder.rglob("*")):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if path.suffix.lower() in SUFFIXES and not hidden and path.is_file():
+            yield path
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(image)
+    except _BROKEN:  # EXIF that cannot be parsed says nothing about the orientation
+        return image.copy()
+
+
+def _plain(image: Image.Image, where: str) -> Image.Image:
+    if image.mode in MODES.values() and "transparency" not in image.info:
+        return image
+    if image.mode.startswith("I"):
+        wide = np.asarray(image).astype(np.int64)
+        if wide.min(initial=0) < 0 or wide.max(initial=0) > 65535:
+            raise ImageError(f"{where}: its values go beyond 16 bits", "Convert it to 8 or 16 bits.")
+        return from_pixels(((wide * 255 + 32767) // 65535).astype(np.uint8)[..., None])
+    if image.mode == "F":
+        raise ImageError(f"{where}: holds floating-point values of unknown range", "Convert it to 8 or 16 bits.")
+    if image.mode in ("PA", "La", "RGBa") or "transparency" in image.info:
+        return image.convert("LA" if image.mode in ("L", "La", "1") else "RGBA")
+    return image.convert("L" if image.mode == "1" else "RGB")

@@ -1,0 +1,55 @@
+"""What of pix2pix can be set; the defaults are the paper's (Isola et al. 2017, arXiv:1611.07004, sections 3 and 6)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from i2i.config import Fraction, NonNegative, Positive, RunConfig, Section
+
+Norm = Literal["batch", "instance", "none"]
+
+
+class Pix2PixGame(Section):
+    """The two networks and the weight of L1."""
+
+    filters: Positive = Field(64, description="of the U-Net's first layer; doubled with each layer, up to eight times")
+    depth: Annotated[int, Field(ge=2, le=10)] | None = Field(
+        None, description="halvings in the U-Net; null: as many as the size allows, 8 at most"
+    )
+    norm: Norm = Field("batch", description="batch, instance or none")
+    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.5, description="the noise z: share of features put out")
+    dropout_blocks: Annotated[int, Field(ge=0)] = Field(3, description="decoder blocks with dropout, from the inside")
+    statistics: Literal["image", "running"] = Field(
+        "image", description="deployed batch norm: each image's own statistics, as published, or running averages"
+    )
+    discriminator_filters: Positive = Field(64, description="of the PatchGAN's first layer")
+    discriminator_layers: Annotated[int, Field(ge=1, le=6)] = Field(3, description="3 sees patches of 70 x 70")
+    discriminator_norm: Norm = Field("batch", description="batch, instance or none")
+    lambda_l1: NonNegative = Field(100.0, description="weight of the mean absolute difference")
+
+
+class Pix2PixConfig(RunConfig):
+    """A run of pix2pix."""
+
+    plugin: str = Field("pix2pix", description="which architecture")
+    game: Pix2PixGame = Field(default_factory=Pix2PixGame, description="networks and weights")
+
+    @property
+    def depth(self) -> int:
+        """Halvings in the U-Net."""
+        if self.game.depth is not None:
+            return self.game.depth
+        twos = (self.data.size & -self.data.size).bit_length() - 1
+        return min(8, twos)
+
+    @model_validator(mode="after")
+    def _size_can_be_halved(self) -> Pix2PixConfig:
+        if self.depth < 2 or self.data.size % 2**self.depth:
+            step = 2 ** max(5, self.game.depth or 5)
+            raise ValueError(
+                f"data.size {self.data.size} cannot be halved {max(2, self.depth)} times: choose a multiple of {step}, "
+                f"such as {max(step, round(self.data.size / step) * step)}"
+            )
+        return self

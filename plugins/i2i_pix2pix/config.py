@@ -39,17 +39,19 @@ class Pix2PixConfig(RunConfig):
     @property
     def depth(self) -> int:
         """Halvings in the U-Net."""
-        if self.game.depth is not None:
-            return self.game.depth
-        twos = (self.data.size & -self.data.size).bit_length() - 1
-        return min(8, twos)
+        return self.game.depth if self.game.depth is not None else min(8, _halvings(self.data.size))
 
     @model_validator(mode="after")
     def _size_can_be_halved(self) -> Pix2PixConfig:
-        if self.depth < 2 or self.data.size % 2**self.depth:
-            step = 2 ** max(5, self.game.depth or 5)
+        needed = self.game.depth if self.game.depth is not None else 5  # fewer see too little of the image
+        if _halvings(self.data.size) < needed:
+            step = 2**needed
             raise ValueError(
-                f"data.size {self.data.size} cannot be halved {max(2, self.depth)} times: choose a multiple of {step}, "
-                f"such as {max(step, round(self.data.size / step) * step)}"
+                f"data.size {self.data.size} cannot be halved {needed} times: choose a multiple of {step}, "
+                f"such as {max(1, round(self.data.size / step)) * step}"
             )
         return self
+
+
+def _halvings(size: int) -> int:
+    return (size & -size).bit_length() - 1

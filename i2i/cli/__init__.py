@@ -1,0 +1,69 @@
+"""The command `i2i`: a group that imports a command's module when it runs, and the one place where errors are printed."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+
+from i2i import __version__
+from i2i.errors import I2IError, did_you_mean
+
+# name -> (module, one line for --help); each module holds a click command called `command`.
+COMMANDS = {
+    "train": ("i2i.cli.train", "Train a translator and export it."),
+    "translate": ("i2i.cli.translate", "Translate images with an exported model."),
+    "export": ("i2i.cli.export", "Export a run's best weights to one ONNX file."),
+    "plugins": ("i2i.cli.plugins", "List the installed architectures."),
+    "completion": ("i2i.cli.completion", "Print the completion script of a shell."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called, and whose `--help` imports none."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The commands in the order in which a person needs them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Imports the command's module."""
+        if cmd_name not in COMMANDS:
+            return None
+        command = import_module(COMMANDS[cmd_name][0]).command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes the list of commands from the table alone."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        """Finds the command, or says which one was probably meant."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            ctx.fail(f"no command is called '{args[0]}'{did_you_mean(args[0], COMMANDS)}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="i2i")
+def cli() -> None:
+    """Translate images into images: train a conditional GAN, get one ONNX file, use it anywhere.
+
+    \b
+    i2i train pix2pix          trains on the embedded data and exports model.onnx
+    i2i translate input.png    uses the newest model
+    """
+
+
+def main(arguments: list[str] | None = None) -> Any:
+    """Runs the command line; prints an I2IError to stderr without a traceback and exits with 1."""
+    try:
+        return cli.main(arguments, prog_name="i2i")
+    except I2IError as error:
+        click.secho("error: ", fg="red", bold=True, nl=False, err=True)
+        click.echo(str(error), err=True)
+        sys.exit(1)

@@ -1,0 +1,1 @@
+"""The conditional minimax game: networks, objectives, penalties. Knows no time, no device, no file."""

@@ -1,0 +1,73 @@
+"""The heart: what a game is. Everything else in i2i plays, measures or exports one."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from i2i.nn.deploy import Statistics
+
+Batch = Mapping[str, Tensor]
+Outputs = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Match:
+    """One discriminator's task: tell `real` from `fake`, both shown with the same `condition`.
+
+    discriminator: called with images `[N, C, H, W]` in [-1, 1] and the condition; gives logits of any one shape.
+    condition: images, labels `[N]`, or None for an unconditional game.
+    """
+
+    discriminator: nn.Module
+    real: Tensor
+    fake: Tensor
+    condition: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Export:
+    """A generator that can be deployed: `network` takes and gives images `[N, C, H, W]` in [-1, 1]."""
+
+    network: nn.Module
+    channels_in: int
+    channels_out: int
+    multiple: int
+    scale: int = 1
+
+
+class Game(nn.Module, ABC):
+    """A conditional minimax game: the networks of two players, and what the generators' player minimises besides.
+
+        min_G max_D  E[log D(x, y)] + E[log(1 - D(G(z | y), y))]
+
+    with y the condition (Goodfellow et al. 2014, arXiv:1406.2661, eq. 1; Mirza & Osindero 2014, arXiv:1411.1784, eq. 2).
+    A game knows no time, no device and no file. Subclasses are final and assign `generators` and `discriminators`.
+    """
+
+    generators: nn.ModuleDict
+    discriminators: nn.ModuleDict
+    statistics: Statistics = "image"
+
+    @abstractmethod
+    def generate(self, batch: Batch) -> Outputs:
+        """Runs the generators; what both players look at."""
+
+    @abstractmethod
+    def matches(self, batch: Batch, outputs: Outputs) -> Iterable[Match]:
+        """One match for each discriminator, always in the same order."""
+
+    def terms(self, batch: Batch, outputs: Outputs) -> Mapping[str, Tensor]:
+        """Weighted scalars that the generators minimise beside the matches; called only in their turn."""
+        return {}
+
+    @abstractmethod
+    def previews(self, batch: Batch) -> Mapping[str, Tensor]:
+        """Pictures side by side for a person, by name; a paired game has `input`, `output` and `target`."""
+
+    @abstractmethod
+    def exports(self) -> Mapping[str, Export]:
+        """What can be deployed, by name; the first is the default."""

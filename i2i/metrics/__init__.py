@@ -1,0 +1,1 @@
+"""Named protocols of measuring pictures."""

@@ -1,0 +1,1 @@
+"""Networks, and what is done to them before they are deployed."""

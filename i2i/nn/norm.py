@@ -1,0 +1,28 @@
+"""Normalisation by name."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from torch import nn
+
+Norm = Literal["batch", "instance", "none"]
+
+
+def normalised(channels: int, norm: Norm) -> list[nn.Module]:
+    """The layer that normalises `[N, channels, H, W]`, or none.
+
+    batch: affine, with running averages. instance: neither, as in CycleGAN.
+    """
+    match norm:
+        case "batch":
+            return [nn.BatchNorm2d(channels)]
+        case "instance":
+            return [nn.InstanceNorm2d(channels)]
+        case "none":
+            return []
+
+
+def needs_bias(norm: Norm) -> bool:
+    """Whether a convolution before this norm has a bias: batch norm brings its own."""
+    return norm != "batch"

@@ -1,0 +1,1 @@
+"""Time: steps, devices, precision, checkpoints, cadence. Knows no loss and no architecture."""

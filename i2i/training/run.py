@@ -1,0 +1,142 @@
+"""A run: the directory that a training leaves, and how to find one. Imports no torch, so that any command can look."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from i2i.errors import RunError
+from i2i.files import refuse, write_text
+
+State = Literal["running", "interrupted", "failed", "finished"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's directory and the names of what is in it.
+
+    `config.yaml` is the resolved configuration, `run.json` the state, `metrics.jsonl` and `tensorboard/` the curves,
+    `samples/` the fixed validation images over time, `examples/` their inputs as files, `checkpoints/step-N/` all that
+    is needed to go on, `model.onnx` and `parity.json` the export.
+    """
+
+    path: Path
+
+    @property
+    def config(self) -> Path:  # noqa: D102
+        return self.path / "config.yaml"
+
+    @property
+    def metrics(self) -> Path:  # noqa: D102
+        return self.path / "metrics.jsonl"
+
+    @property
+    def tensorboard(self) -> Path:  # noqa: D102
+        return self.path / "tensorboard"
+
+    @property
+    def samples(self) -> Path:  # noqa: D102
+        return self.path / "samples"
+
+    @property
+    def examples(self) -> Path:  # noqa: D102
+        return self.path / "examples"
+
+    @property
+    def checkpoints(self) -> Path:  # noqa: D102
+        return self.path / "checkpoints"
+
+    @property
+    def model(self) -> Path:  # noqa: D102
+        return self.path / "model.onnx"
+
+    @property
+    def parity(self) -> Path:  # noqa: D102
+        return self.path / "parity.json"
+
+    @classmethod
+    def create(cls, path: Path, plugin: str) -> Run:
+        """Makes an empty run at `path`; raises RunError where there is something already, I2IError where it cannot be."""
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:
+            if not path.is_dir():
+                raise RunError(f"{path}: is a file", "Choose another folder with --out.") from None
+            if any(path.iterdir()):
+                raise RunError(
+                    f"{path}: is not empty", f"Go on with it by `i2i train --resume {path}`, or choose another --out."
+                ) from None
+        except OSError as error:
+            refuse(path, error)
+        run = cls(path)
+        run.note(plugin=plugin, state="running", started=_now())
+        return run
+
+    @classmethod
+    def next(cls, root: Path, plugin: str) -> Run:
+        """Makes the next numbered run of `plugin` below `root`: `pix2pix-001`, `pix2pix-002`, ..."""
+        numbers = [int(tail) for name in _names(root) if (tail := name.removeprefix(f"{plugin}-")).isdigit()]
+        return cls.create(root / f"{plugin}-{max(numbers, default=0) + 1:03d}", plugin)
+
+    @classmethod
+    def open(cls, path: Path) -> Run:
+        """The run at `path`; raises RunError where there is none."""
+        run = cls(path)
+        if not (path / "run.json").is_file():
+            others = [str(other.path) for other in runs(path.parent)]
+            known = f"Runs there: {', '.join(others)}" if others else "A run is a folder that `i2i train` made."
+            raise RunError(f"{path}: is no run: it has no run.json", known)
+        run.facts()
+        return run
+
+    def facts(self) -> dict[str, Any]:
+        """What `run.json` holds; raises RunError where it is damaged."""
+        try:
+            facts = json.loads((self.path / "run.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise RunError(f"{self.path / 'run.json'}: cannot be read: {error}", "Restore it.") from error
+        if not isinstance(facts, dict):
+            raise RunError(f"{self.path / 'run.json'}: holds no mapping", "Restore it.")
+        return facts
+
+    def note(self, **facts: object) -> None:
+        """Adds `facts` to `run.json`, which is replaced as a whole."""
+        known = self.facts() if (self.path / "run.json").is_file() else {}
+        write_text(self.path / "run.json", json.dumps(known | facts, indent=2) + "\n")
+
+    def finish(self, state: State, **facts: object) -> None:
+        """Notes how the run ended and when."""
+        self.note(state=state, ended=_now(), **facts)
+
+
+def runs(root: Path) -> Iterator[Run]:
+    """The runs directly below `root`, by name."""
+    for name in _names(root):
+        if (root / name / "run.json").is_file():
+            yield Run(root / name)
+
+
+def newest_model(root: Path) -> Path:
+    """The `model.onnx` of the run below `root` that finished last; raises RunError where none has."""
+    finished = []
+    for run in runs(root):
+        facts = run.facts()
+        if facts.get("state") == "finished" and run.model.is_file():
+            finished.append((str(facts.get("ended", "")), run.path.name, run.model))
+    if not finished:
+        raise RunError(
+            f"no finished run under {root}/", "Train one: `i2i train pix2pix`; or give a model: `-m model.onnx`."
+        )
+    return max(finished)[2]
+
+
+def _names(root: Path) -> list[str]:
+    return sorted(path.name for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds")

@@ -15,7 +15,8 @@ from i2i.errors import ArtifactError
 
 SCHEMA = 1
 PREFIX = "i2i."
-INPUT = OUTPUT = "image"
+INPUT = "image"
+OUTPUT = "output"  # a graph may not use one name twice
 
 
 class Parity(BaseModel):
@@ -59,7 +60,7 @@ class Description(BaseModel):
 
 
 def describe(properties: Mapping[str, str], where: str) -> Description:
-    """Reads a description back from `metadata_props`; raises ArtifactError, naming `where`, for a foreign or newer one."""
+    """Reads a description back from `metadata_props`; raises ArtifactError, naming `where`, for a foreign one."""
     values: dict[str, Any] = {}
     for key, text in properties.items():
         if key.startswith(PREFIX):
@@ -83,4 +84,6 @@ def describe(properties: Mapping[str, str], where: str) -> Description:
         return Description.model_validate(values)
     except ValidationError as error:
         fields = ", ".join(".".join(map(str, detail["loc"])) for detail in error.errors())
-        raise ArtifactError(f"{where}: its description is incomplete or damaged: {fields}", "Export it again.") from None
+        raise ArtifactError(
+            f"{where}: its description is incomplete or damaged: {fields}", "Export it again."
+        ) from None

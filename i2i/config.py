@@ -1,4 +1,4 @@
-"""What a run is told to do: typed sections with defaults, and one function that lays YAML, presets and options over them.
+"""What a run is told to do: typed sections with defaults, and one function that lays YAML and options over them.
 
 Every mistake is reported at once, each with the place it was written and the nearest key that exists.
 """
@@ -44,7 +44,9 @@ class DataConfig(Section):
     flip: bool = Field(True, description="mirror half of the training pairs left to right")
     rotate: float = Field(0.0, ge=0, le=180, description="turn training pairs by up to so many degrees")
     zoom: Fraction = Field(0.0, description="scale training pairs by up to this fraction, in and out")
-    validation: Fraction = Field(0.1, description="fraction set aside where the data has no validation split of its own")
+    validation: Fraction = Field(
+        0.1, description="fraction set aside where the data has no validation split of its own"
+    )
     cache: Fraction = Field(0.25, description="fraction of the free memory that decoded images may take; 0: none")
     workers: int | None = Field(None, ge=0, description="threads that read ahead; null: one per core, 8 at most")
 
@@ -64,7 +66,9 @@ class PenaltyConfig(Section):
     """A gradient penalty on the discriminators."""
 
     weight: NonNegative = Field(0.0, description="0: not used")
-    interval: Positive = Field(1, description="on every so manieth move of the discriminators, with `interval` its weight")
+    interval: Positive = Field(
+        1, description="on every so manieth move of the discriminators, with `interval` its weight"
+    )
 
 
 class ObjectiveConfig(Section):
@@ -113,7 +117,9 @@ class TrainerConfig(Section):
         None, description="steps between validations, each with a checkpoint; null: a twentieth of the steps"
     )
     log_every: Positive = Field(20, description="steps between lines in metrics.jsonl")
-    best_by: Literal["psnr", "ssim", "mae"] = Field("psnr", description="validation metric that names the best checkpoint")
+    best_by: Literal["psnr", "ssim", "mae"] = Field(
+        "psnr", description="validation metric that names the best checkpoint"
+    )
     keep: Positive = Field(2, description="newest checkpoints that are kept beside the best")
 
     @property
@@ -186,7 +192,9 @@ def resolve(model: type[Config], layers: Sequence[Layer]) -> Config:
         return model.model_validate(merged)
     except ValidationError as error:
         lines = [_line(model, detail, origins) for detail in error.errors(include_url=False)]
-        raise ConfigError("\n".join(lines), "`i2i train PLUGIN --print-config` lists every key with its default.") from None
+        raise ConfigError(
+            "\n".join(lines), "`i2i train PLUGIN --print-config` lists every key with its default."
+        ) from None
 
 
 def dump(config: RunConfig) -> str:
@@ -194,7 +202,9 @@ def dump(config: RunConfig) -> str:
     return "\n".join(_yaml_lines(config, 0)) + "\n"
 
 
-def _lay(onto: dict[str, Any], tree: Tree, origin: str, origins: dict[tuple[str, ...], str], at: tuple[str, ...]) -> None:
+def _lay(
+    onto: dict[str, Any], tree: Tree, origin: str, origins: dict[tuple[str, ...], str], at: tuple[str, ...]
+) -> None:
     for raw, value in tree.items():
         key = str(raw)
         origins[*at, key] = origin

@@ -5,9 +5,8 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,13 +15,24 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from i2i.errors import ImageError
 from i2i.files import replacing
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 Pixels = NDArray[np.uint8]
 
 FORMATS: Final = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
 SUFFIXES: Final = frozenset(
     {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm", ".pgm", ".pbm", ".pnm"}
 )
-WRITABLE: Final = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"})
+WRITABLE: Final = {
+    ".png": "PNG",
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".webp": "WEBP",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+    ".bmp": "BMP",
+}
 MODES: Final = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 MAX_PIXELS: Final = 89_478_485  # a quarter of a GiB as RGB; Pillow warns from here on
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, struct.error, zlib.error)
@@ -44,7 +54,7 @@ def read(source: Path | bytes, *, name: str | None = None, max_pixels: int = MAX
                     "Make it smaller, or translate it in parts.",
                 )
             opened.load()
-            return _plain(_upright(opened), where)
+            return plain(opened, where)
     except UnidentifiedImageError:
         raise ImageError(f"{where}: not an image that can be read", f"Readable: {', '.join(FORMATS)}.") from None
     except Image.DecompressionBombError:
@@ -55,6 +65,16 @@ def read(source: Path | bytes, *, name: str | None = None, max_pixels: int = MAX
         raise ImageError(f"{where}: does not fit into memory", "Make it smaller.") from None
     except _BROKEN as error:
         raise ImageError(f"{where}: broken: {error}", "Restore the file or remove it.") from None
+
+
+def plain(image: Image.Image, where: str = "image") -> Image.Image:
+    """A copy of any image in mode L, LA, RGB or RGBA, turned as its EXIF says and without metadata.
+
+    Raises ImageError, naming `where`, for values whose range is unknown or beyond 16 bits.
+    """
+    image = _eight_bit(_upright(image), where)
+    image.info = {}  # what it says (orientation, transparency, profile) is applied or no longer true
+    return image
 
 
 def to_pixels(image: Image.Image, channels: int) -> Pixels:
@@ -85,18 +105,27 @@ def resize(pixels: Pixels, height: int, width: int) -> Pixels:
 
 def write(image: Image.Image, path: Path) -> None:
     """Writes the image to `path`, whole or not at all, in the format of its suffix; raises ImageError or I2IError."""
-    if path.suffix.lower() not in WRITABLE:
+    check_writable(path)
+    try:
+        encoded = encode(image, path.suffix.lower())
+    except _BROKEN as error:  # for one, JPEG ends at 65,535 pixels a side and WebP at 16,383
         raise ImageError(
-            f"{path}: cannot write '{path.suffix}' files", f"Choose one of: {', '.join(sorted(WRITABLE))}"
-        )
-    encoded = encode(image, path.suffix.lower())
+            f"{path}: cannot be written as {path.suffix} at {image.width} x {image.height} pixels: {error}",
+            "Give the output a name that ends in .png",
+        ) from None
     with replacing(path) as aside:
         aside.write_bytes(encoded)
 
 
+def check_writable(path: Path) -> None:
+    """Raises ImageError where no image can be written to a file with the suffix of `path`."""
+    if path.suffix.lower() not in WRITABLE:
+        raise ImageError(f"{path}: cannot write '{path.suffix}' files", f"Choose one of: {', '.join(WRITABLE)}")
+
+
 def encode(image: Image.Image, suffix: str) -> bytes:
-    """The image as a file's bytes; JPEG and BMP lose the alpha channel, laid on white."""
-    form = Image.registered_extensions()[suffix]
+    """The image as a file's bytes, `suffix` one of `WRITABLE`; JPEG and BMP lose the alpha channel, laid on white."""
+    form = WRITABLE[suffix]
     if form in ("JPEG", "BMP") and image.mode in ("LA", "RGBA"):
         image = from_pixels(to_pixels(image, 1 if image.mode == "LA" else 3))
     buffer = io.BytesIO()
@@ -122,7 +151,7 @@ def _upright(image: Image.Image) -> Image.Image:
         return image.copy()
 
 
-def _plain(image: Image.Image, where: str) -> Image.Image:
+def _eight_bit(image: Image.Image, where: str) -> Image.Image:
     if image.mode in MODES.values() and "transparency" not in image.info:
         return image
     if image.mode.startswith("I"):

@@ -1,10 +1,10 @@
-"""The command `i2i`: a group that imports a command's module when it runs, and the one place where errors are printed."""
+"""The command `i2i`: imports a command's module when it runs, and is the one place where errors are printed."""
 
 from __future__ import annotations
 
 import sys
 from importlib import import_module
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -19,6 +19,9 @@ COMMANDS = {
     "plugins": ("i2i.cli.plugins", "List the installed architectures."),
     "completion": ("i2i.cli.completion", "Print the completion script of a shell."),
 }
+
+# What the extra `train` brings and the base install does without.
+TRAINING = frozenset({"torch", "torchvision", "torchmetrics", "albumentations", "safetensors", "onnx", "onnxscript"})
 
 
 class LazyGroup(click.Group):
@@ -41,7 +44,9 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         """Finds the command, or says which one was probably meant."""
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             ctx.fail(f"no command is called '{args[0]}'{did_you_mean(args[0], COMMANDS)}")
@@ -64,6 +69,14 @@ def main(arguments: list[str] | None = None) -> Any:
     try:
         return cli.main(arguments, prog_name="i2i")
     except I2IError as error:
-        click.secho("error: ", fg="red", bold=True, nl=False, err=True)
-        click.echo(str(error), err=True)
-        sys.exit(1)
+        _fail(str(error))
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] not in TRAINING:
+            raise
+        _fail(f"this command needs '{error.name}', which is not installed\n  pip install 'i2i[train]'")
+
+
+def _fail(message: str) -> NoReturn:
+    click.secho("error: ", fg="red", bold=True, nl=False, err=True)
+    click.echo(message, err=True)
+    sys.exit(1)

@@ -44,7 +44,7 @@ class Game(nn.Module, ABC):
 
         min_G max_D  E[log D(x, y)] + E[log(1 - D(G(z | y), y))]
 
-    with y the condition (Goodfellow et al. 2014, arXiv:1406.2661, eq. 1; Mirza & Osindero 2014, arXiv:1411.1784, eq. 2).
+    with y the condition (Goodfellow et al., arXiv:1406.2661, eq. 1; Mirza & Osindero, arXiv:1411.1784, eq. 2).
     A game knows no time, no device and no file. Subclasses are final and assign `generators` and `discriminators`.
     """
 

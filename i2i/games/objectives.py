@@ -46,6 +46,8 @@ OBJECTIVES: Final[Mapping[str, Objective]] = {
     "wasserstein": Objective(lambda real, fake: fake.mean() - real.mean(), lambda real, fake: -fake.mean()),
     # Jolicoeur-Martineau 2018, arXiv:1807.00734, as R3GAN pairs it (Huang et al. 2025, arXiv:2501.05441, eq. 2).
     "relativistic": Objective(
-        lambda real, fake: F.softplus(fake - real).mean(), lambda real, fake: F.softplus(real - fake).mean(), paired=True
+        lambda real, fake: F.softplus(fake - real).mean(),
+        lambda real, fake: F.softplus(real - fake).mean(),
+        paired=True,
     ),
 }

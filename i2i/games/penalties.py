@@ -18,7 +18,8 @@ def gradient_penalty(match: Match) -> Tensor:
     shape = (len(match.real), *[1] * (match.real.dim() - 1))
     share = torch.rand(shape, device=match.real.device)
     between = torch.lerp(match.real.float(), match.fake.float(), share)
-    return (_squared_gradient(match, between).sqrt() - 1).square().mean()
+    norm = (_squared_gradient(match, between) + 1e-12).sqrt()  # the root has no derivative at zero
+    return (norm - 1).square().mean()
 
 
 def r1(match: Match) -> Tensor:

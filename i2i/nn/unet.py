@@ -38,7 +38,9 @@ class UNet(nn.Module):
             self.downs.append(
                 nn.Sequential(
                     *([] if level == 0 else [nn.LeakyReLU(0.2)]),
-                    nn.Conv2d(widths[level - 1] if level else channels_in, width, 4, 2, 1, bias=plain or needs_bias(norm)),
+                    nn.Conv2d(
+                        widths[level - 1] if level else channels_in, width, 4, 2, 1, bias=plain or needs_bias(norm)
+                    ),
                     *([] if plain else normalised(width, norm)),
                 )
             )

@@ -60,7 +60,7 @@ class Run:
 
     @classmethod
     def create(cls, path: Path, plugin: str) -> Run:
-        """Makes an empty run at `path`; raises RunError where there is something already, I2IError where it cannot be."""
+        """Makes an empty run of `plugin` at `path`; raises RunError where something is already, I2IError if refused."""
         try:
             path.mkdir(parents=True)
         except FileExistsError:
@@ -77,10 +77,10 @@ class Run:
         return run
 
     @classmethod
-    def next(cls, root: Path, plugin: str) -> Run:
-        """Makes the next numbered run of `plugin` below `root`: `pix2pix-001`, `pix2pix-002`, ..."""
-        numbers = [int(tail) for name in _names(root) if (tail := name.removeprefix(f"{plugin}-")).isdigit()]
-        return cls.create(root / f"{plugin}-{max(numbers, default=0) + 1:03d}", plugin)
+    def next(cls, root: Path, plugin: str, name: str) -> Run:
+        """Makes the next numbered run below `root`: `NAME-001`, `NAME-002`, ..."""
+        numbers = [int(tail) for other in _names(root) if (tail := other.removeprefix(f"{name}-")).isdigit()]
+        return cls.create(root / f"{name}-{max(numbers, default=0) + 1:03d}", plugin)
 
     @classmethod
     def open(cls, path: Path) -> Run:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from i2i.config import Fraction, NonNegative, Positive, RunConfig, Section
+from i2i.config import NonNegative, Positive, RunConfig, Section
 
 Norm = Literal["batch", "instance", "none"]
 

@@ -1,0 +1,127 @@
+"""What the commands do, as functions: each command parses, calls one of these, and prints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from i2i import plugin as plugins
+from i2i.config import Layer, RunConfig, dump, read_yaml, resolve
+from i2i.errors import RunError
+from i2i.files import write_text
+from i2i.training.run import Run
+
+if TYPE_CHECKING:
+    from i2i.artifact import Description
+    from i2i.plugin import Entry, Plugin
+    from i2i.runtime.translator import Translator
+    from i2i.training.checkpoint import Checkpoint
+    from i2i.training.observer import Observer
+    from i2i.training.session import Session
+
+RUNS = Path("runs")
+
+
+def load(path: str | Path, device: str = "auto") -> Translator:
+    """The translator in a `model.onnx` or a run's folder; a callable on PIL images and uint8 arrays. Needs no torch."""
+    from i2i.runtime.translator import Translator
+
+    return Translator.load(Path(path), device)
+
+
+def configure(plugin: Plugin, layers: Sequence[Layer] = ()) -> RunConfig:
+    """The resolved configuration of a run: the plugin's defaults, its preset for the device, then `layers`.
+
+    Raises ConfigError, or DeviceError where the device that is asked for is not there.
+    """
+    from i2i.training.device import resolve as resolve_device
+
+    named = Layer("plugin", {"plugin": plugin.name})
+    kind = resolve_device(resolve(plugin.config, [*layers, named]).device).type
+    return resolve(plugin.config, [Layer(f"{plugin.name}'s preset", plugin.presets.get(kind, {})), *layers, named])
+
+
+def train(
+    plugin: str,
+    settings: Mapping[str, Any] | None = None,
+    *,
+    layers: Sequence[Layer] = (),
+    out: str | Path | None = None,
+    observer: Observer | None = None,
+) -> Run:
+    """Trains `plugin`, exports the best weights to `model.onnx`, and returns the run.
+
+    settings: nested, as in the YAML files: `{"data": {"source": "photos"}, "trainer": {"steps": 500}}`.
+    layers: configuration layers below `settings`, such as `i2i.config.read_yaml(path)`.
+    out: the run's folder; by default the next number under `runs/`. Raises I2IError for whatever the user can mend;
+    a run stopped by Ctrl-C or SIGTERM returns with the state "interrupted".
+    """
+    from i2i.training.session import Session
+
+    entry = plugins.find(plugin)
+    manifest = entry.load()
+    config = configure(manifest, [*layers, Layer("settings", settings or {})])
+    session = Session(manifest, config, observer)
+    run = Run.create(Path(out), plugin) if out is not None else Run.next(RUNS, plugin, manifest.name)
+    write_text(run.config, dump(config))
+    return _finish(run, session, None, entry)
+
+
+def resume(
+    path: str | Path,
+    settings: Mapping[str, Any] | None = None,
+    *,
+    layers: Sequence[Layer] = (),
+    observer: Observer | None = None,
+) -> Run:
+    """Goes on with a run from its newest checkpoint, as if it had never stopped; raises RunError where it cannot.
+
+    settings, layers: what to change, such as `{"trainer": {"steps": 40_000}}`; it is then no longer the run it was.
+    """
+    from i2i.training import checkpoint as checkpoints
+    from i2i.training.session import Session
+
+    run, entry, manifest, config = _open(path, *layers, Layer("settings", settings or {}))
+    found = checkpoints.find(run.checkpoints)
+    if found and found[-1].step >= config.trainer.steps and run.model.is_file():
+        raise RunError(
+            f"{run.path}: is finished: {found[-1].step} steps of {config.trainer.steps}",
+            f"To train it longer: i2i train --resume {run.path} --steps {2 * found[-1].step}",
+        )
+    session = Session(manifest, config, observer)
+    write_text(run.config, dump(config))
+    return _finish(run, session, found[-1] if found else None, entry)
+
+
+def export(path: str | Path) -> Description:
+    """Writes the `model.onnx` of a run from its best weights; raises ExportError where it would not be the same."""
+    from i2i_export.run import export_run
+
+    run, entry, manifest, config = _open(path)
+    return export_run(run, config, manifest.build(config), entry.version)
+
+
+def _open(path: str | Path, *layers: Layer) -> tuple[Run, Entry, Plugin, RunConfig]:
+    run = Run.open(Path(path))
+    entry = plugins.find(str(run.facts()["plugin"]))
+    manifest = entry.load()
+    return run, entry, manifest, resolve(manifest.config, [read_yaml(run.config), *layers])
+
+
+def _finish(run: Run, session: Session, resumed: Checkpoint | None, entry: Entry) -> Run:
+    """Plays to the end, scores and exports; leaves in `run.json` how it ended."""
+    from i2i_export.run import export_run
+
+    try:
+        outcome = session.play(run, resumed)
+        if outcome.stopped is not None:
+            run.finish("interrupted", step=outcome.last.step, signal=outcome.stopped.name)
+            return run
+        scores = session.score(run)
+        export_run(run, session.config, session.build(), entry.version)
+    except BaseException as error:
+        run.finish("interrupted" if isinstance(error, KeyboardInterrupt) else "failed", error=str(error))
+        raise
+    run.finish("finished", step=outcome.last.step, scores=scores)
+    return run

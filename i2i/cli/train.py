@@ -1,0 +1,100 @@
+"""`i2i train`."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from i2i.config import Layer, dump, parse_assignment, read_yaml
+from i2i.training.run import Run
+
+
+@click.command(
+    epilog="""\b
+    i2i train pix2pix                              on the embedded data, as suits this machine
+    i2i train pix2pix --data photos/               on your own pairs: photos/A and photos/B, or side by side
+    i2i train pix2pix --config configs/pix2pix-facades.yaml --data facades/
+    i2i train --resume runs/pix2pix-001            goes on where it stopped
+    """
+)
+@click.argument("plugin", required=False)
+@click.option("--data", metavar="DIR", help="Folder of images, or the name of an embedded set.")
+@click.option("--config", "configs", type=Path, multiple=True, metavar="FILE", help="YAML file; a later one wins.")
+@click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="One key, such as trainer.batch=4.")
+@click.option("--steps", type=int, metavar="N", help="Moves of the generator.")
+@click.option("--seed", type=int, metavar="N", help="Decides weights, order, augmentation and noise.")
+@click.option("--device", metavar="NAME", help="auto, cpu, cuda or cuda:N.")
+@click.option("--out", type=Path, metavar="DIR", help="Folder of the run.  [default: runs/PLUGIN-NNN]")
+@click.option("--resume", "resumed", type=Path, metavar="RUN", help="Go on with a run from its newest checkpoint.")
+@click.option("--print-config", is_flag=True, help="Print every key with its value and meaning, and stop.")
+def command(
+    plugin: str | None,
+    data: str | None,
+    configs: tuple[Path, ...],
+    assignments: tuple[str, ...],
+    steps: int | None,
+    seed: int | None,
+    device: str | None,
+    out: Path | None,
+    resumed: Path | None,
+    print_config: bool,
+) -> None:
+    """Train PLUGIN, check it on images it has not seen, and export it to one file."""
+    from i2i import api
+    from i2i import plugin as plugins
+    from i2i.cli.progress import Display
+
+    layers = [
+        *(read_yaml(path) for path in configs),
+        *_options({"data.source": data, "trainer.steps": steps, "seed": seed, "device": device}),
+        *(parse_assignment(text) for text in assignments),
+    ]
+    if resumed is not None:
+        if plugin is not None or out is not None or print_config:
+            raise click.UsageError(
+                "--resume takes plugin and folder from the run: leave out PLUGIN, --out, --print-config"
+            )
+        with Display() as display:
+            _conclude(api.resume(resumed, layers=layers, observer=display))
+        return
+    if plugin is None:
+        known = ", ".join(sorted({entry.name for entry in plugins.catalogue()}))
+        raise click.UsageError(f"say which plugin to train: {known}")
+    if print_config:
+        click.echo(dump(api.configure(plugins.load(plugin), layers)), nl=False)
+        return
+    with Display() as display:
+        run = api.train(plugin, layers=layers, out=out, observer=display)
+    _conclude(run)
+
+
+def _options(values: dict[str, Any]) -> list[Layer]:
+    names = {"data.source": "--data", "trainer.steps": "--steps", "seed": "--seed", "device": "--device"}
+    layers = []
+    for key, value in values.items():
+        if value is not None:
+            tree: Any = value
+            for part in reversed(key.split(".")):
+                tree = {part: tree}
+            layers.append(Layer(names[key], tree))
+    return layers
+
+
+def _conclude(run: Run) -> None:
+    facts = run.facts()
+    if facts["state"] == "interrupted":
+        click.echo(
+            f"Stopped after step {facts['step']}; everything is saved. Go on with:\n  i2i train --resume {run.path}"
+        )
+        sys.exit(128 + signal.Signals[facts["signal"]])
+    scores = facts["scores"]
+    model, copied = scores["model"], scores["copying"]
+    line = f"PSNR {model['psnr']:.2f} dB, SSIM {model['ssim']:.3f} over the {scores['images']} {scores['split']} images"
+    if copied:
+        line += f"; copying the input scores {copied['psnr']:.2f} dB, {copied['ssim']:.3f}"
+    example = next(iter(sorted(run.examples.iterdir())))
+    click.echo(f"{line}\nExported and checked: {run.model}\nNext:\n  i2i translate {example}")

@@ -1,0 +1,48 @@
+"""Which device trains, and in which precision."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+
+from i2i.errors import DeviceError
+
+
+def resolve(name: str) -> torch.device:
+    """The device called `auto`, `cpu`, `cuda` or `cuda:N`; raises DeviceError where it is not there.
+
+    What was asked for is what trains; only `auto` chooses.
+    """
+    there = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if name == "auto":
+        return torch.device("cuda" if there else "cpu")
+    device = torch.device(name)
+    if device.type == "cuda" and (device.index or 0) >= there:
+        reason = "torch sees no CUDA device" if there == 0 else f"torch sees {there} CUDA device(s), numbered from 0"
+        raise DeviceError(
+            f"--device {name}: {reason}",
+            "Check the driver with `nvidia-smi`, or train on the processor with `--device cpu`.",
+        )
+    return device
+
+
+def autocast_type(device: torch.device, precision: Literal["auto", "float32", "bfloat16"]) -> torch.dtype | None:
+    """The type that networks compute in, or None for float32; `auto` takes bfloat16 where it is in hardware."""
+    if precision == "float32":
+        return None
+    if precision == "bfloat16":
+        return torch.bfloat16
+    if device.type == "cuda":
+        fast = torch.cuda.get_device_capability(device) >= (8, 0)
+    else:  # get_capabilities came with torch 2.12; before it, float32 is the safe choice
+        fast = bool(getattr(torch.cpu, "get_capabilities", dict)().get("avx512_bf16", False))
+    return torch.bfloat16 if fast else None
+
+
+def describe(device: torch.device, autocast: torch.dtype | None) -> str:
+    """The device and its precision in words."""
+    precision = "float32" if autocast is None else str(autocast).removeprefix("torch.")
+    if device.type == "cuda":
+        return f"{torch.cuda.get_device_name(device)} ({precision})"
+    return f"CPU, {torch.get_num_threads()} threads ({precision})"

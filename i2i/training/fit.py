@@ -1,0 +1,145 @@
+"""The course of a training: what happens at which step, from the first batch to the last checkpoint."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from signal import Signals
+
+import torch
+from torch import Tensor
+
+from i2i import images
+from i2i.config import RunConfig
+from i2i.data import Loader, Splits, evaluation
+from i2i.errors import TrainingError
+from i2i.games.game import Game
+from i2i.metrics.paired import METRICS
+from i2i.training import checkpoint as checkpoints
+from i2i.training.batches import RawBatch, prepare
+from i2i.training.checkpoint import Best, Checkpoint
+from i2i.training.evaluation import evaluate, grid
+from i2i.training.observer import Observer
+from i2i.training.recorder import Recorder
+from i2i.training.run import Run
+from i2i.training.stopping import stopping
+from i2i.training.trainer import Trainer
+
+SHOWN = 8  # validation images in a sample grid
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How far a training came; `stopped` is the signal that ended it early."""
+
+    last: Checkpoint
+    best: Best | None
+    stopped: Signals | None
+
+
+class Fitting:
+    """One training from its first or a saved step to its end, in a run's directory."""
+
+    def __init__(
+        self,
+        run: Run,
+        config: RunConfig,
+        game: Game,
+        splits: Splits,
+        device: torch.device,
+        observer: Observer,
+        resumed: Checkpoint | None = None,
+    ) -> None:
+        self.run, self.config, self.splits, self.observer = run, config, splits, observer
+        self.trainer = Trainer(game, config.objective, config.trainer, device)
+        self.best: Best | None = None
+        self._saved = resumed
+        if resumed is not None:
+            checkpoints.restore(self.trainer, resumed)
+            self.best = resumed.best
+        self._sums: dict[str, Tensor] = {}
+        self._counts: Counter[str] = Counter()
+        self._counted = 0
+        self._since = 0.0
+        self._shown = self._fixed_images()
+
+    def fit(self) -> Outcome:
+        """Plays all steps; on SIGINT or SIGTERM saves and returns. Raises TrainingError when a loss is not finite."""
+        timing, trainer, k = self.config.trainer, self.trainer, self.config.trainer.k
+        loader = Loader(self.splits.train, self.config.data, batch=timing.batch, seed=self.config.seed)
+        self.observer.started(trainer.step, timing.steps)
+        self._since = time.perf_counter()
+        with stopping() as stop, Recorder(self.run, trainer.step) as recorder, loader.read(trainer.step * k) as batches:
+            while trainer.step < timing.steps and not stop:
+                raw = [next(batches) for _ in range(k)]
+                losses = trainer.play([prepare(each, trainer.device, trainer.memory_format) for each in raw])
+                self._count(losses)
+                if trainer.step % timing.log_every == 0 or trainer.step == timing.steps:
+                    self._log(recorder)
+                if trainer.step % timing.validation_interval == 0 or trainer.step == timing.steps:
+                    self._validate(recorder)
+                    self._save()
+            if self._counted:
+                self._log(recorder)
+            last = self._save()
+            self.observer.finished()
+            return Outcome(last, self.best, stop.signal)
+
+    def _count(self, losses: Mapping[str, Tensor]) -> None:
+        """Adds up on the device: reading a loss at every step would make the processor wait for it."""
+        for name, loss in losses.items():
+            self._sums[name] = self._sums[name] + loss if name in self._sums else loss
+        self._counts.update(losses.keys())
+        self._counted += 1
+
+    def _log(self, recorder: Recorder) -> None:
+        seconds = time.perf_counter() - self._since
+        images_per_second = self._counted * self.config.trainer.batch / seconds
+        means = {name: float(total) / self._counts[name] for name, total in self._sums.items()}
+        self._sums, self._counts, self._counted = {}, Counter(), 0
+        wrong = [name for name, mean in means.items() if not math.isfinite(mean)]
+        if wrong:
+            raise TrainingError(
+                f"step {self.trainer.step}: not finite: {', '.join(wrong)}",
+                "Try a lower trainer.lr, trainer.precision=float32, or another objective; the last checkpoint is kept.",
+            )
+        rate = self.trainer.optimizers["generators"].param_groups[0]["lr"]
+        recorder.record(
+            self.trainer.step, "train", {**means, "lr": rate, "images_per_second": round(images_per_second, 2)}
+        )
+        self.observer.played(self.trainer.step, means, images_per_second)
+        self._since = time.perf_counter()
+
+    def _validate(self, recorder: Recorder) -> None:
+        trainer, game, name = self.trainer, self.trainer.average.game, self.config.trainer.best_by
+        step = trainer.step
+        scores = evaluate(game, evaluation(self.splits.validation, self.config.data, batch=SHOWN), trainer.device)
+        recorder.record(step, "validation", scores)
+        sign = 1 if METRICS[name].higher_is_better else -1
+        better = self.best is None or sign * scores[name] > sign * self.best.score
+        if better:
+            self.best = Best(step, name, scores[name])
+            self.run.note(best={"step": step, "metric": name, "score": scores[name], "validation": scores})
+        picture = grid(game, self._shown, trainer.device)
+        images.write(images.from_pixels(picture), self.run.samples / f"step-{step:07d}.png")
+        self.observer.validated(step, scores, better)
+        self._since = time.perf_counter()
+
+    def _save(self) -> Checkpoint:
+        if self._saved is None or self._saved.step != self.trainer.step:
+            self._saved = checkpoints.save(self.trainer, self.best, self.run.checkpoints)
+            checkpoints.prune(self.run.checkpoints, self.config.trainer.keep, self.best)
+            self._since = time.perf_counter()
+        return self._saved
+
+    def _fixed_images(self) -> RawBatch:
+        """The first validation images; their inputs become files, to try the model on and to check exports with."""
+        shown = next(iter(evaluation(self.splits.validation, self.config.data, batch=SHOWN)))
+        for number, pixels in enumerate(shown["input"]):
+            path = self.run.examples / f"{number}.png"
+            if not path.exists():
+                images.write(images.from_pixels(pixels), path)
+        return shown

@@ -281,15 +281,21 @@ def _yaml_lines(section: BaseModel, depth: int) -> Iterator[str]:
             yield from _yaml_lines(value, depth + 1)
         else:
             plain = section.model_dump(mode="json", include={name})[name]
-            text = yaml.safe_dump(plain, default_flow_style=True, width=10_000, allow_unicode=True)
-            yield f"{indent}{name}: {text.removesuffix('...' + chr(10)).strip()}{comment}"
+            yield f"{indent}{name}: {_scalar(plain)}{comment}"
+
+
+def _scalar(value: object) -> str:
+    """One line of YAML; what a terminal could not show is escaped, or it would break the line."""
+    printable = str(value).isprintable()
+    text = yaml.safe_dump(value, default_flow_style=True, width=10_000, allow_unicode=printable)
+    return text.removesuffix("...\n").strip(" \n")
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
     """PyYAML's safe loader, which otherwise takes the last of two equal keys in silence."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]  # type: ignore[no-untyped-call]
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         for key in keys:
             if keys.count(key) > 1:
                 raise yaml.constructor.ConstructorError(

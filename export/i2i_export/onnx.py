@@ -29,7 +29,7 @@ class Deployable(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """uint8 `[N, H, W, C]` to uint8 `[N, H*scale, W*scale, C]`."""
-        made = self.network(image.permute(0, 3, 1, 2).float() / 127.5 - 1)
+        made: Tensor = self.network(image.permute(0, 3, 1, 2).float() / 127.5 - 1)
         return ((made + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
 
 

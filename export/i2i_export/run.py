@@ -8,7 +8,7 @@ import json
 import onnx
 from torch import nn
 
-from i2i import __version__, images
+from i2i import images
 from i2i.artifact import Description, Parity
 from i2i.config import RunConfig
 from i2i.errors import ExportError
@@ -16,6 +16,7 @@ from i2i.files import replacing, write_text
 from i2i.games.game import Export, Game
 from i2i.training.best import best_checkpoint, load_best
 from i2i.training.run import Run
+from i2i.version import __version__
 from i2i_export.onnx import NORMALISATION, to_onnx
 from i2i_export.parity import check
 from i2i_export.receptive import view

@@ -8,8 +8,8 @@ from typing import Any, NoReturn
 
 import click
 
-from i2i import __version__
 from i2i.errors import I2IError, did_you_mean
+from i2i.version import __version__
 
 # name -> (module, one line for --help); each module holds a click command called `command`.
 COMMANDS = {

@@ -33,38 +33,32 @@ class UNet(nn.Module):
         self.downs = nn.ModuleList()
         self.ups = nn.ModuleList()
         for level, width in enumerate(widths):
-            inner = level == depth - 1
-            plain = level == 0 or inner
+            before = widths[level - 1] if level else channels_in
             self.downs.append(
                 nn.Sequential(
-                    *([] if level == 0 else [nn.LeakyReLU(0.2)]),
-                    nn.Conv2d(
-                        widths[level - 1] if level else channels_in, width, 4, 2, 1, bias=plain or needs_bias(norm)
-                    ),
-                    *([] if plain else normalised(width, norm)),
+                    *([nn.LeakyReLU(0.2)] if level else []),
+                    nn.Conv2d(before, width, 4, 2, 1, bias=needs_bias(norm)),
+                    *(normalised(width, norm) if 0 < level < depth - 1 else []),
                 )
             )
-        for level in reversed(range(depth)):
-            inner = level == depth - 1
-            width_in = widths[level] * (1 if inner else 2)
-            if level == 0:
-                self.ups.append(
-                    nn.Sequential(nn.ReLU(), nn.ConvTranspose2d(width_in, channels_out, 4, 2, 1), nn.Tanh())
-                )
-                break
-            noisy = dropout > 0 and depth - 1 - dropout_blocks <= level < depth - 1
+        for level in range(depth - 1, 0, -1):
+            innermost = level == depth - 1
+            noisy = not innermost and level >= depth - 1 - dropout_blocks and dropout > 0
             self.ups.append(
                 nn.Sequential(
                     nn.ReLU(),
-                    nn.ConvTranspose2d(width_in, widths[level - 1], 4, 2, 1, bias=needs_bias(norm)),
+                    nn.ConvTranspose2d(
+                        widths[level] * (1 if innermost else 2), widths[level - 1], 4, 2, 1, bias=needs_bias(norm)
+                    ),
                     *normalised(widths[level - 1], norm),
                     *([nn.Dropout(dropout)] if noisy else []),
                 )
             )
+        self.ups.append(nn.Sequential(nn.ReLU(), nn.ConvTranspose2d(2 * filters, channels_out, 4, 2, 1), nn.Tanh()))
 
     def forward(self, image: Tensor) -> Tensor:
         """Images `[N, channels_in, H, W]` in [-1, 1] to `[N, channels_out, H, W]` in [-1, 1]; H, W in `multiple`s."""
-        features = image
+        features: Tensor = image
         skips = []
         for down in self.downs:
             features = down(features)

@@ -36,7 +36,8 @@ def autocast_type(device: torch.device, precision: Literal["auto", "float32", "b
     if device.type == "cuda":
         fast = torch.cuda.get_device_capability(device) >= (8, 0)
     else:  # get_capabilities came with torch 2.12; before it, float32 is the safe choice
-        fast = bool(getattr(torch.cpu, "get_capabilities", dict)().get("avx512_bf16", False))
+        known: dict[str, object] = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+        fast = bool(known.get("avx512_bf16"))
     return torch.bfloat16 if fast else None
 
 

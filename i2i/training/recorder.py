@@ -22,7 +22,7 @@ class Recorder:
         self._path = run.metrics
         try:
             self._lines = run.metrics.open("a", encoding="utf-8")
-            self._events = SummaryWriter(str(run.tensorboard), purge_step=first + 1 if first else None)  # type: ignore[no-untyped-call]
+            self._events = SummaryWriter(str(run.tensorboard), purge_step=first + 1 if first else None)
         except OSError as error:
             refuse(run.path, error)
 
@@ -33,7 +33,7 @@ class Recorder:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._lines.close()
-        self._events.close()  # type: ignore[no-untyped-call]
+        self._events.close()
 
     def record(self, step: int, kind: str, values: Mapping[str, float]) -> None:
         """Notes `values` of a kind ("train", "validation") after `step` steps; raises I2IError on a full disk."""
@@ -41,7 +41,7 @@ class Recorder:
             self._lines.write(json.dumps({"step": step, "kind": kind, **values}) + "\n")
             self._lines.flush()
             for name, value in values.items():
-                self._events.add_scalar(f"{kind}/{name}", value, step)  # type: ignore[no-untyped-call]
+                self._events.add_scalar(f"{kind}/{name}", value, step)
         except OSError as error:
             refuse(self._path, error)
 

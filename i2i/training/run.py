@@ -60,7 +60,7 @@ class Run:
 
     @classmethod
     def create(cls, path: Path, plugin: str) -> Run:
-        """Makes an empty run of `plugin` at `path`; raises RunError where something is already, I2IError if refused."""
+        """Makes an empty run of `plugin` at `path`; raises RunError where it is not empty, I2IError if refused."""
         try:
             path.mkdir(parents=True)
         except FileExistsError:

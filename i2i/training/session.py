@@ -6,7 +6,6 @@ import platform
 
 import torch
 
-from i2i import __version__
 from i2i.config import RunConfig
 from i2i.data import evaluation, open_splits
 from i2i.games.game import Game
@@ -18,6 +17,7 @@ from i2i.training.evaluation import copying, evaluate
 from i2i.training.fit import SHOWN, Fitting, Outcome
 from i2i.training.observer import Observer
 from i2i.training.run import Run
+from i2i.version import __version__
 
 
 class Session:

@@ -122,7 +122,7 @@ class Trainer:
     def _descend(self, player: str, losses: Iterable[Tensor]) -> None:
         optimizer = self.optimizers[player]
         optimizer.zero_grad(set_to_none=True)
-        torch.stack(list(losses)).sum().backward()
+        torch.autograd.backward(torch.stack(list(losses)).sum())
         optimizer.step()
 
     def pool(self, index: int) -> ImagePool:

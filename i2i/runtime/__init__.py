@@ -1,0 +1,1 @@
+"""From an artifact to translated images: torch-free, by onnxruntime."""

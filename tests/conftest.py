@@ -1,0 +1,59 @@
+"""Small real data and small real runs, shared by the tests of training, export and the commands."""
+
+import os
+
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+
+def draw_pair(number):
+    """A white sheet with an outlined box, and the same box filled with a colour that depends on its place."""
+    rng = np.random.default_rng(number)
+    left, top = (int(v) for v in rng.integers(2, 20, 2))
+    box = (left, top, left + 14, top + 14)
+    colour = (10 * left, 10 * top, 120)
+    outline, filled = Image.new("RGB", (40, 40), "white"), Image.new("RGB", (40, 40), "white")
+    ImageDraw.Draw(outline).rectangle(box, outline="black", width=2)
+    ImageDraw.Draw(filled).rectangle(box, outline="black", fill=colour, width=2)
+    return outline, filled
+
+
+@pytest.fixture(scope="session")
+def pairs(tmp_path_factory):
+    """A folder with A/ and B/, 24 pairs of 40 x 40."""
+    folder = tmp_path_factory.mktemp("pairs")
+    for side in "AB":
+        (folder / side).mkdir()
+    for number in range(24):
+        for side, image in zip("AB", draw_pair(number), strict=True):
+            image.save(folder / side / f"{number:02d}.png")
+    return folder
+
+
+@pytest.fixture
+def small(pairs):
+    """Settings of a run that takes seconds."""
+    return {
+        "device": "cpu",
+        "data": {"source": str(pairs), "size": 32},
+        "game": {"filters": 4, "discriminator_filters": 4, "discriminator_layers": 2},
+        "trainer": {"steps": 6, "batch": 2, "validate_every": 3, "log_every": 1},
+    }
+
+
+@pytest.fixture(scope="session")
+def finished(pairs, tmp_path_factory):
+    """A finished run, not to be changed."""
+    from i2i import api
+
+    out = tmp_path_factory.mktemp("runs") / "pix2pix-001"
+    settings = {
+        "device": "cpu",
+        "data": {"source": str(pairs), "size": 32},
+        "game": {"filters": 8, "discriminator_filters": 8},
+        "trainer": {"steps": 12, "batch": 4, "validate_every": 4, "log_every": 2},
+    }
+    return api.train("pix2pix", settings, out=out)

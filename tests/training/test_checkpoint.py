@@ -1,0 +1,145 @@
+"""Stopping and going on: bit for bit, whole or absent."""
+
+import errno
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from i2i import api
+from i2i import plugin as plugins
+from i2i.config import Layer, dump
+from i2i.errors import I2IError, RunError
+from i2i.training import checkpoint as checkpoints
+from i2i.training.observer import Observer
+from i2i.training.run import Run
+from i2i.training.session import Session
+
+
+def merged(settings, **sections):
+    return {**settings, **{key: {**settings.get(key, {}), **value} for key, value in sections.items()}}
+
+
+def weights(run, step):
+    return load_file(run.checkpoints / f"step-{step:07d}" / "weights.safetensors")
+
+
+def same(one, other):
+    assert one.keys() == other.keys()
+    return all(torch.equal(one[name], other[name]) for name in one)
+
+
+def play(settings, out, observer=None, resumed=None):
+    """Trains without the export at the end, which takes seconds."""
+    plugin = plugins.load("pix2pix")
+    config = api.configure(plugin, [Layer("test", settings)])
+    session = Session(plugin, config, observer)
+    run = Run.create(out, plugin.name) if resumed is None else Run.open(out)
+    run.config.write_text(dump(config))
+    session.play(run, resumed)
+    return run
+
+
+# Everything that has a state: pool, k, lazy penalties, warm-up, both precisions, all augmentation.
+EVENTFUL = {
+    "data": {"rotate": 10, "zoom": 0.1, "workers": 2},
+    "objective": {"gradient_penalty": {"weight": 1.0, "interval": 2}, "r1": {"weight": 1.0, "interval": 3}},
+    "trainer": {"k": 2, "pool": 3, "steps": 7, "schedule": {"name": "cosine", "warmup": 2}},
+}
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_one_seed_gives_the_same_weights_bit_for_bit(small, tmp_path, precision):
+    settings = merged(small, **EVENTFUL)
+    settings["trainer"]["precision"] = precision
+    one, other = (play(settings, tmp_path / name) for name in "ab")
+    assert same(weights(one, 7), weights(other, 7))
+    third = play({**settings, "seed": 1}, tmp_path / "c")
+    assert not same(weights(one, 7), weights(third, 7))
+
+
+class Crash(Observer):
+    """Ends a training as a crash would, in the step after `step`."""
+
+    def __init__(self, step):
+        self.step = step
+
+    def played(self, step, losses, images_per_second):
+        if step == self.step + 1:
+            raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("step", range(1, 7))
+def test_stopping_at_any_step_and_going_on_changes_no_bit(small, tmp_path, step):
+    settings = merged(small, **EVENTFUL)
+    settings["trainer"]["validate_every"] = step
+    whole = play(settings, tmp_path / "whole")
+    with pytest.raises(ZeroDivisionError):
+        play(settings, tmp_path / "cut", Crash(step))
+    (cut,) = checkpoints.find(tmp_path / "cut" / "checkpoints")
+    assert cut.step == step
+    resumed = play(settings, tmp_path / "cut", resumed=cut)
+    assert same(weights(whole, 7), weights(resumed, 7))
+    steps = [json.loads(line)["step"] for line in resumed.metrics.read_text().splitlines()]
+    assert steps == [json.loads(line)["step"] for line in whole.metrics.read_text().splitlines()]
+
+
+def test_how_many_threads_read_and_whether_images_are_kept_changes_no_bit(small, tmp_path):
+    variants = [{"workers": 0}, {"workers": 3}, {"cache": 0.0}]
+    runs = [play(merged(small, data=variant), tmp_path / str(n)) for n, variant in enumerate(variants)]
+    first, *others = (weights(run, 6) for run in runs)
+    assert all(same(first, other) for other in others)
+
+
+def test_a_full_disk_leaves_the_checkpoint_before_and_says_so(small, tmp_path, monkeypatch):
+    real = checkpoints.save_file
+    written = []
+
+    def full(tensors, path):
+        if written:
+            Path(path).write_bytes(b"half")
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written.append(path)
+        real(tensors, path)
+
+    monkeypatch.setattr(checkpoints, "save_file", full)
+    with pytest.raises(I2IError, match=r"step-0000006.*cannot be written: No space left on device"):
+        api.train("pix2pix", small, out=tmp_path / "run")
+    folder = tmp_path / "run" / "checkpoints"
+    assert [path.name for path in folder.iterdir()] == ["step-0000003"]
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["state"] == "failed"
+    monkeypatch.undo()
+    assert api.resume(tmp_path / "run").facts()["state"] == "finished"
+
+
+def test_the_best_and_the_newest_are_kept(small, tmp_path):
+    settings = merged(small, trainer={"steps": 8, "validate_every": 1, "keep": 2})
+    run = play(settings, tmp_path / "run")
+    best = run.facts()["best"]["step"]
+    assert {checkpoint.step for checkpoint in checkpoints.find(run.checkpoints)} == {7, 8, best}
+    lines = [json.loads(line) for line in run.metrics.read_text().splitlines()]
+    scores = {line["step"]: line["psnr"] for line in lines if line["kind"] == "validation"}
+    assert best == max(scores, key=scores.get)
+
+
+def test_a_damaged_checkpoint_is_named(small, tmp_path):
+    run = play(small, tmp_path / "run")
+    path = run.checkpoints / "step-0000006" / "weights.safetensors"
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(RunError, match=r"step-0000006: damaged"):
+        api.resume(run.path, {"trainer": {"steps": 9}})
+
+
+def test_a_checkpoint_of_other_networks_is_refused(small, tmp_path):
+    run = play(small, tmp_path / "run")
+    with pytest.raises(RunError, match="of other networks"):
+        api.resume(run.path, {"trainer": {"steps": 9}, "game": {"filters": 8}})
+
+
+def test_resuming_what_is_finished_or_is_no_run(finished, tmp_path):
+    with pytest.raises(RunError, match=r"is finished: 12 steps of 12[\s\S]*--steps 24"):
+        api.resume(finished.path)
+    with pytest.raises(RunError, match="is no run"):
+        api.resume(tmp_path)

@@ -74,8 +74,3 @@ def _name_dimensions(model: ModelProto, export: Export) -> None:
     for value, names in ((model.graph.input[0], ("N", "H", "W")), (model.graph.output[0], ("N", height, width))):
         for dimension, name in zip(value.type.tensor_type.shape.dim, names, strict=False):
             dimension.dim_param = name
-    if model.opset_import[0].version != OPSET:
-        raise ExportError(
-            f"torch {torch.__version__} exported opset {model.opset_import[0].version}, not {OPSET}",
-            "Use another release of torch (2.11 or later).",
-        )

@@ -69,6 +69,8 @@ def command(
         path = _model(model)
         given = [_stdin() if name == _PIPE else name for name in inputs]
         translator = Translator.load(path, device)
+        if translator.note:
+            click.echo(f"running on the CPU: {translator.note}", err=True)
         if to_stdout:
             _to_stdout(translator, given[0], flatten)
             return

@@ -101,15 +101,18 @@ def _part(emoji: Emoji) -> Part:
 
 
 def _chosen(draw: Draw, report: Progress) -> list[Emoji]:
-    """The emoji with line art that no earlier one has, and with colours; sorted by name, templates filled in."""
+    """The emoji with colours and with line art that no other has, sorted by name, templates filled in.
+
+    Line art that stands for several emoji (circles, hearts, squares of every colour) does not say which one is meant.
+    """
     drawn = list(_drawn())
-    by_line: dict[bytes, tuple[Emoji, NDArray[np.int64]]] = {}
+    by_line: dict[bytes, list[tuple[Emoji, NDArray[np.int64]]]] = {}
     for done, emoji in enumerate(drawn, start=1):
         ink = 255 - _small(draw, emoji.line).sum(axis=2) // 3
         if ink.any() and np.mean(np.ptp(_small(draw, emoji.whole), axis=2) > _CHROMA) > _COLOURED:
-            by_line.setdefault(ink.tobytes(), (emoji, ink))
+            by_line.setdefault(ink.tobytes(), []).append((emoji, ink))
         report(done, len(drawn), "choosing emoji")
-    chosen, inks = zip(*by_line.values(), strict=True)
+    chosen, inks = zip(*(same[0] for same in by_line.values() if len(same) == 1), strict=True)
     first = groups(np.stack(inks))
     return [replace(emoji, template=chosen[index].name) for emoji, index in zip(chosen, first, strict=True)]
 

@@ -28,9 +28,12 @@ _CUDA, _CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 class Session:
     """A model on a device."""
 
-    def __init__(self, inference: onnxruntime.InferenceSession, description: Description, name: str) -> None:
+    def __init__(
+        self, inference: onnxruntime.InferenceSession, description: Description, name: str, note: str | None = None
+    ) -> None:
         self.description = description
         self.name = name
+        self.note = note  # why a GPU that is there is not used
         self.provider: str = inference.get_providers()[0]
         options = inference.get_provider_options().get(_CUDA, {})
         self.device = f"cuda:{options.get('device_id', 0)}" if self.provider == _CUDA else "cpu"
@@ -81,16 +84,24 @@ def open_session(path: Path, device: str = "auto") -> Session:
     path = find_model(path)
     onnxfile.check(path)
     onnxruntime.set_default_logger_severity(_FATAL)
-    inference = _on_cuda(path, chosen) if chosen.kind == "cuda" else None
-    if inference is None:
+    note = None
+    if chosen.kind == "cuda":
+        try:
+            inference = _on_cuda(path, chosen)
+        except DeviceError as error:
+            if chosen.named:
+                raise
+            note = str(error)
+            inference = _infer(path, [_CPU])
+    else:
         inference = _infer(path, [_CPU])
     description = describe(inference.get_modelmeta().custom_metadata_map, str(path))
     _check_signature(inference, description, str(path))
-    return Session(inference, description, str(path))
+    return Session(inference, description, str(path), note)
 
 
-def _on_cuda(path: Path, device: Device) -> onnxruntime.InferenceSession | None:
-    """The model on a CUDA device; where that fails, DeviceError if the user named the device, else None."""
+def _on_cuda(path: Path, device: Device) -> onnxruntime.InferenceSession:
+    """The model on a CUDA device; DeviceError where that fails."""
     said = io.StringIO()
     cure = "pip install 'onnxruntime-gpu[cuda,cudnn]'"
     if _CUDA not in onnxruntime.get_available_providers():
@@ -111,8 +122,6 @@ def _on_cuda(path: Path, device: Device) -> onnxruntime.InferenceSession | None:
             if inference.get_providers()[0] == _CUDA:
                 return inference
             reason = f"onnxruntime cannot use it: {_first_line(said.getvalue()) or 'CUDA or cuDNN is missing'}"
-    if not device.named:
-        return None
     raise DeviceError(f"device '{device}': {reason}", f"Use cpu, or install what is missing: {cure}")
 
 

@@ -48,6 +48,11 @@ class Translator:
         """The onnxruntime execution provider that it runs on, like `CPUExecutionProvider`."""
         return self._session.provider
 
+    @property
+    def note(self) -> str | None:
+        """Why a GPU that is there is not used, where `auto` had to do without it."""
+        return self._session.note
+
     @overload
     def __call__(self, image: Image.Image, *, flatten: bool = False) -> Image.Image: ...
     @overload

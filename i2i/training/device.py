@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 import torch
@@ -36,7 +37,7 @@ def autocast_type(device: torch.device, precision: Literal["auto", "float32", "b
     if device.type == "cuda":
         fast = torch.cuda.get_device_capability(device) >= (8, 0)
     else:  # get_capabilities came with torch 2.12; before it, float32 is the safe choice
-        known: dict[str, object] = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+        known: Mapping[str, object] = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
         fast = bool(known.get("avx512_bf16"))
     return torch.bfloat16 if fast else None
 

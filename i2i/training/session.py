@@ -8,6 +8,7 @@ import torch
 
 from i2i.config import RunConfig
 from i2i.data import evaluation, open_splits
+from i2i.errors import DataError
 from i2i.games.game import Game
 from i2i.plugin import Plugin
 from i2i.training.best import load_best
@@ -28,6 +29,11 @@ class Session:
         self.observer = Observer() if observer is None else observer
         self.device = resolve(config.device)
         self.splits = open_splits(config.data, progress=self.observer.prepared)
+        if not len(self.splits.validation):
+            raise DataError(
+                f"data.source {config.data.source}: no pair is left to validate on, so no best weights can be told",
+                "Have at least two pairs, and data.validation above 0.",
+            )
 
     def build(self) -> Game:
         """A game with fresh weights, which the seed decides."""

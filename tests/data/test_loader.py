@@ -129,7 +129,7 @@ def test_zoom_goes_as_far_out_as_in(tmp_path, config):
             path.parent.mkdir(exist_ok=True)
             Image.fromarray(image).save(path)
     areas = [
-        np.mean(batch["input"] > 127) * 16
+        np.mean(batch["input"][:, 16:48, 16:48] > 127) * 4  # without the reflections at the border
         for batch in first_batches(config(size=64, flip=False, zoom=0.5), 60, batch=1)
     ]
     assert 0.35 < min(areas) < 0.6  # (1 / 1.5) ** 2 = 0.44, in whole pixels 0.39

@@ -92,6 +92,7 @@ def test_a_gpu_that_onnxruntime_cannot_use_is_an_error_or_the_cpu(
         Translator.load(path, "cuda")
     translator = Translator.load(path, "auto")
     assert (translator.device, translator.provider) == ("cpu", "CPUExecutionProvider")
+    assert "libcublasLt" in str(translator.note)
     pixels = np.full((2, 2, 3), 5, np.uint8)
     assert (translator(pixels) == 250).all()
     assert capfd.readouterr() == ("", "")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from i2i import plugin as plugins
 from i2i.config import Layer, RunConfig, dump, read_yaml, resolve
-from i2i.errors import RunError
+from i2i.errors import I2IError, RunError
 from i2i.files import write_text
 from i2i.training.run import Run
 
@@ -33,13 +34,14 @@ def load(path: str | Path, device: str = "auto") -> Translator:
 def configure(plugin: Plugin, layers: Sequence[Layer] = ()) -> RunConfig:
     """The resolved configuration of a run: the plugin's defaults, its preset for the device, then `layers`.
 
-    Raises ConfigError, or DeviceError where the device that is asked for is not there.
+    Raises ConfigError.
     """
     from i2i.training.device import resolve as resolve_device
 
-    named = Layer("plugin", {"plugin": plugin.name})
-    kind = resolve_device(resolve(plugin.config, [*layers, named]).device).type
-    return resolve(plugin.config, [Layer(f"{plugin.name}'s preset", plugin.presets.get(kind, {})), *layers, named])
+    asked = next((str(layer.tree["device"]) for layer in reversed(layers) if "device" in layer.tree), "auto")
+    kind = resolve_device("auto").type if asked == "auto" else asked.partition(":")[0]
+    preset = Layer(f"{plugin.name}'s preset", plugin.presets.get(kind, {}))
+    return resolve(plugin.config, [preset, *layers, Layer("plugin", {"plugin": plugin.name})])
 
 
 def train(
@@ -121,7 +123,8 @@ def _finish(run: Run, session: Session, resumed: Checkpoint | None, entry: Entry
         scores = session.score(run)
         export_run(run, session.config, session.build(), entry.version)
     except BaseException as error:
-        run.finish("interrupted" if isinstance(error, KeyboardInterrupt) else "failed", error=str(error))
+        with suppress(I2IError):  # where the disk is full, that is what is raised below
+            run.finish("interrupted" if isinstance(error, KeyboardInterrupt) else "failed", error=str(error))
         raise
     run.finish("finished", step=outcome.last.step, scores=scores)
     return run

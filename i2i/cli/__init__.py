@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import click
 
@@ -22,6 +23,8 @@ COMMANDS = {
 
 # What the extra `train` brings and the base install does without.
 TRAINING = frozenset({"torch", "torchvision", "torchmetrics", "albumentations", "safetensors", "onnx", "onnxscript"})
+
+INTERRUPTED = 130  # what shells report for a command that Ctrl-C ended
 
 
 class LazyGroup(click.Group):
@@ -64,16 +67,30 @@ def cli() -> None:
     """
 
 
-def main(arguments: list[str] | None = None) -> Any:
-    """Runs the command line; prints an I2IError to stderr without a traceback and exits with 1."""
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Runs the command line. A mistake is printed to stderr without a traceback.
+
+    Exits with 0; 1 for an I2IError; 2 for a wrong command line; 130 after Ctrl-C.
+    """
     try:
-        return cli.main(arguments, prog_name="i2i")
+        status = cli.main(arguments, prog_name="i2i", standalone_mode=False)
+        sys.stdout.flush()
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.Abort:
+        click.echo("interrupted", err=True)
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:  # the reader of our output has gone, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except I2IError as error:
         _fail(str(error))
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] not in TRAINING:
             raise
         _fail(f"this command needs '{error.name}', which is not installed\n  pip install 'i2i[train]'")
+    sys.exit(status if isinstance(status, int) else 0)
 
 
 def _fail(message: str) -> NoReturn:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from i2i.cli import INTERRUPTED
 from i2i.errors import I2IError
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from i2i.runtime.translator import Translator
 
 _PIPE = "-"
-_INTERRUPTED = 130  # what shells report for a command that Ctrl-C ended
 
 
 @click.command()
@@ -80,7 +80,7 @@ def command(
     except KeyboardInterrupt:
         whole = sum(result.error is None for result in done)
         click.echo(f"interrupted; {whole} translated before, and no output is half-written", err=True)
-        sys.exit(_INTERRUPTED)
+        sys.exit(INTERRUPTED)
     failed = sum(result.error is not None for result in done)
     if as_json:
         click.echo(json.dumps(_report(path, translator, done, failed), indent=2))

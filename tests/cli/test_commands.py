@@ -13,7 +13,9 @@ from i2i.version import __version__
 
 def i2i(*arguments, **settings):
     """Runs the whole program in a process of its own."""
-    return subprocess.run([sys.executable, "-m", "i2i", *arguments], capture_output=True, text=True, **settings)
+    return subprocess.run(
+        [sys.executable, "-m", "i2i", *arguments], capture_output=True, text=True, check=False, **settings
+    )
 
 
 @pytest.mark.parametrize("command", [[], *([name] for name in cli.COMMANDS)])

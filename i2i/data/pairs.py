@@ -35,6 +35,12 @@ class Pairs:
         """What each pair is called: its path within the split without the suffix."""
         return [source.name for source in self._sources]
 
+    def spread(self, count: int) -> Pairs:
+        """At most `count` of the pairs, evenly spaced."""
+        step = max(1, len(self) // count)
+        chosen = self._sources[::step][:count]
+        return Pairs(chosen, self._config, side=self._side, cache=self._cache)
+
     def read(self, index: int) -> tuple[Pixels, Pixels]:
         """Input and target, uint8 `[H, W, C]` and `[H, W, K]`, H and W at least `config.size`, read-only.
 

@@ -85,7 +85,8 @@ class Fitting:
             if self._counted:
                 self._log(recorder)
             last = self._save()
-            self.observer.finished()
+            if not stop:
+                self.observer.finished()
             return Outcome(last, self.best, stop.signal)
 
     def _count(self, losses: Mapping[str, Tensor]) -> None:
@@ -136,8 +137,8 @@ class Fitting:
         return self._saved
 
     def _fixed_images(self) -> RawBatch:
-        """The first validation images; their inputs become files, to try the model on and to check exports with."""
-        shown = next(iter(evaluation(self.splits.validation, self.config.data, batch=SHOWN)))
+        """Some validation images; their inputs become files, to try the model on and to check exports with."""
+        shown = next(evaluation(self.splits.validation.spread(SHOWN), self.config.data, batch=SHOWN))
         for number, pixels in enumerate(shown["input"]):
             path = self.run.examples / f"{number}.png"
             if not path.exists():

@@ -24,4 +24,4 @@ class Observer:
         """The averaged generators have been scored on the validation images."""
 
     def finished(self) -> None:
-        """No more steps will be played."""
+        """All steps have been played; scoring and exporting follow."""

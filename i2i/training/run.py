@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -15,48 +14,25 @@ from i2i.files import refuse, write_text
 State = Literal["running", "interrupted", "failed", "finished"]
 
 
-@dataclass(frozen=True)
 class Run:
-    """A run's directory and the names of what is in it.
+    """A run's directory and what is in it.
 
-    `config.yaml` is the resolved configuration, `run.json` the state, `metrics.jsonl` and `tensorboard/` the curves,
-    `samples/` the fixed validation images over time, `examples/` their inputs as files, `checkpoints/step-N/` all that
-    is needed to go on, `model.onnx` and `parity.json` the export.
+    config: the resolved configuration. metrics, tensorboard: the curves. samples: the fixed validation images over
+    time; examples: their inputs, as files. checkpoints: `step-N`, each all that is needed to go on. model, parity: the
+    export. `run.json` holds the facts: how it was started, how it ended, its scores.
     """
 
-    path: Path
-
-    @property
-    def config(self) -> Path:  # noqa: D102
-        return self.path / "config.yaml"
-
-    @property
-    def metrics(self) -> Path:  # noqa: D102
-        return self.path / "metrics.jsonl"
-
-    @property
-    def tensorboard(self) -> Path:  # noqa: D102
-        return self.path / "tensorboard"
-
-    @property
-    def samples(self) -> Path:  # noqa: D102
-        return self.path / "samples"
-
-    @property
-    def examples(self) -> Path:  # noqa: D102
-        return self.path / "examples"
-
-    @property
-    def checkpoints(self) -> Path:  # noqa: D102
-        return self.path / "checkpoints"
-
-    @property
-    def model(self) -> Path:  # noqa: D102
-        return self.path / "model.onnx"
-
-    @property
-    def parity(self) -> Path:  # noqa: D102
-        return self.path / "parity.json"
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config = path / "config.yaml"
+        self.metrics = path / "metrics.jsonl"
+        self.tensorboard = path / "tensorboard"
+        self.samples = path / "samples"
+        self.examples = path / "examples"
+        self.checkpoints = path / "checkpoints"
+        self.model = path / "model.onnx"
+        self.parity = path / "parity.json"
+        self._facts = path / "run.json"
 
     @classmethod
     def create(cls, path: Path, plugin: str) -> Run:
@@ -86,7 +62,7 @@ class Run:
     def open(cls, path: Path) -> Run:
         """The run at `path`; raises RunError where there is none."""
         run = cls(path)
-        if not (path / "run.json").is_file():
+        if not run._facts.is_file():
             others = [str(other.path) for other in runs(path.parent)]
             known = f"Runs there: {', '.join(others)}" if others else "A run is a folder that `i2i train` made."
             raise RunError(f"{path}: is no run: it has no run.json", known)
@@ -96,17 +72,17 @@ class Run:
     def facts(self) -> dict[str, Any]:
         """What `run.json` holds; raises RunError where it is damaged."""
         try:
-            facts = json.loads((self.path / "run.json").read_text(encoding="utf-8"))
+            facts = json.loads(self._facts.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise RunError(f"{self.path / 'run.json'}: cannot be read: {error}", "Restore it.") from error
+            raise RunError(f"{self._facts}: cannot be read: {error}", "Restore it.") from error
         if not isinstance(facts, dict):
-            raise RunError(f"{self.path / 'run.json'}: holds no mapping", "Restore it.")
+            raise RunError(f"{self._facts}: holds no mapping", "Restore it.")
         return facts
 
     def note(self, **facts: object) -> None:
         """Adds `facts` to `run.json`, which is replaced as a whole."""
-        known = self.facts() if (self.path / "run.json").is_file() else {}
-        write_text(self.path / "run.json", json.dumps(known | facts, indent=2) + "\n")
+        known = self.facts() if self._facts.is_file() else {}
+        write_text(self._facts, json.dumps(known | facts, indent=2) + "\n")
 
     def finish(self, state: State, **facts: object) -> None:
         """Notes how the run ended and when."""

@@ -11,11 +11,17 @@ plugin = Plugin(
     config=Pix2PixConfig,
     game="i2i_pix2pix.game:build",
     presets={
+        # Minutes on two cores: small images, large batches, and more weight on L1, which is what can be learned in
+        # that time. docs/results.md has what was tried.
         "cpu": {
-            "data": {"size": 64},
-            "game": {"filters": 32, "discriminator_filters": 32},
-            "trainer": {"steps": 2_000, "batch": 8},
+            "data": {"size": 64, "rotate": 10, "zoom": 0.1},
+            "game": {"filters": 32, "discriminator_filters": 32, "statistics": "running", "lambda_l1": 1000},
+            "trainer": {"steps": 1_000, "batch": 32, "lr": 6e-4, "discriminator_lr": 1e-4},
         },
-        "cuda": {"data": {"size": 256}, "trainer": {"steps": 20_000, "batch": 4}},
+        "cuda": {
+            "data": {"size": 256, "rotate": 10, "zoom": 0.1},
+            "game": {"statistics": "running"},
+            "trainer": {"steps": 20_000, "batch": 8},
+        },
     },
 )

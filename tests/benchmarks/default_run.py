@@ -31,12 +31,12 @@ def pooled(image, target):
     return 10 * np.log10(255**2 / np.mean((image.astype(float) - target) ** 2))
 
 
-def picture(columns, shown):
-    """Rows of input, output and target, for the images numbered `shown`, two such triples side by side."""
-    rows = [np.concatenate([column[index] for column in columns], axis=1) for index in shown]
-    half = len(rows) // 2
-    gap = np.full((rows[0].shape[0], 8, 3), 255, np.uint8)
-    return np.concatenate([np.concatenate([a, gap, b], 1) for a, b in zip(rows[:half], rows[half:], strict=True)], 0)
+def picture(columns, shown, beside=4):
+    """Triples of input, output and target for the images numbered `shown`, so many beside each other."""
+    triples = [np.concatenate([column[index] for column in columns], axis=1) for index in shown]
+    gap = np.full((triples[0].shape[0], 12, 3), 255, np.uint8)
+    rows = [triples[start : start + beside] for start in range(0, len(triples), beside)]
+    return np.concatenate([np.concatenate([p for triple in row for p in (triple, gap)][:-1], axis=1) for row in rows])
 
 
 def main():

@@ -210,3 +210,12 @@ def test_no_pairs_are_nothing_to_train_on(paired, config):
     with pytest.raises(DataError, match="no pairs to train on"):
         Loader(splits.test, config(), batch=1, seed=0)
     assert list(evaluation(splits.test, DataConfig(), batch=1)) == []
+
+
+@pytest.mark.parametrize(("count", "shown"), [(3, [0, 3, 6]), (9, [0, 1, 2, 3, 4, 5, 6, 7, 8]), (100, range(9))])
+def test_a_few_pairs_are_spread_over_all(paired, config, count, shown):
+    paired(9)
+    train = open_splits(config(validation=0.0)).train
+    few = train.spread(count)
+    assert few.names == [train.names[index] for index in shown]
+    assert np.array_equal(few.read(1)[0], train.read(shown[1])[0])

@@ -53,7 +53,7 @@ def finished(pairs, tmp_path_factory):
     settings = {
         "device": "cpu",
         "data": {"source": str(pairs), "size": 32},
-        "game": {"filters": 8, "discriminator_filters": 8},
+        "game": {"filters": 8, "discriminator_filters": 8, "statistics": "image"},
         "trainer": {"steps": 12, "batch": 4, "validate_every": 4, "log_every": 2},
     }
     return api.train("pix2pix", settings, out=out)

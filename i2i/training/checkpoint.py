@@ -58,7 +58,7 @@ def save(trainer: Trainer, best: Best | None, folder: Path) -> Checkpoint:
     if not path.exists():  # the same step of the same run holds the same
         with replacing(path) as aside:
             aside.mkdir()
-            save_file(_collect(trainer), aside / "weights.safetensors")
+            _write(_collect(trainer), aside / "weights.safetensors")
             (aside / "state.json").write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
     return Checkpoint(path, trainer.step, best)
 
@@ -130,6 +130,13 @@ def prune(folder: Path, keep: int, best: Best | None) -> None:
             doomed = checkpoint.path.with_name(f".{checkpoint.path.name}.old")
             checkpoint.path.rename(doomed)  # so that a crash in mid-removal leaves no half checkpoint of that name
             shutil.rmtree(doomed, ignore_errors=True)
+
+
+def _write(tensors: Tensors, path: Path) -> None:
+    try:
+        save_file(tensors, path)
+    except SafetensorError as error:  # what it raises for a full disk is no OSError
+        raise OSError(str(error)) from error
 
 
 def _networks(trainer: Trainer) -> Tensors:

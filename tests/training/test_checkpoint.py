@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from i2i import api
@@ -93,19 +94,26 @@ def test_how_many_threads_read_and_whether_images_are_kept_changes_no_bit(small,
     assert all(same(first, other) for other in others)
 
 
-def test_a_full_disk_leaves_the_checkpoint_before_and_says_so(small, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)"),
+    ],
+)
+def test_a_full_disk_leaves_the_checkpoint_before_and_says_so(small, tmp_path, monkeypatch, refusal):
     real = checkpoints.save_file
     written = []
 
     def full(tensors, path):
         if written:
             Path(path).write_bytes(b"half")
-            raise OSError(errno.ENOSPC, "No space left on device")
+            raise refusal
         written.append(path)
         real(tensors, path)
 
     monkeypatch.setattr(checkpoints, "save_file", full)
-    with pytest.raises(I2IError, match=r"step-0000006.*cannot be written: No space left on device"):
+    with pytest.raises(I2IError, match=r"step-0000006.*cannot be written: .*No space left on device"):
         api.train("pix2pix", small, out=tmp_path / "run")
     folder = tmp_path / "run" / "checkpoints"
     assert [path.name for path in folder.iterdir()] == ["step-0000003"]

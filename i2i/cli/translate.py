@@ -68,7 +68,8 @@ def command(
 
         path = _model(model)
         given = [_stdin() if name == _PIPE else name for name in inputs]
-        translator = Translator.load(path, device)
+        once = len(inputs) == 1 and (inputs[0] == _PIPE or Path(inputs[0]).is_file())
+        translator = Translator.load(path, device, once=once)
         if translator.note:
             click.echo(f"running on the CPU: {translator.note}", err=True)
         if to_stdout:

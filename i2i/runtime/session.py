@@ -75,9 +75,10 @@ def find_model(path: Path) -> Path:
     return path
 
 
-def open_session(path: Path, device: str = "auto") -> Session:
+def open_session(path: Path, device: str = "auto", *, once: bool = False) -> Session:
     """Opens the artifact at `path` (or in that run directory) on `auto`, `cpu`, `cuda` or `cuda:N`.
 
+    once: spare what pays only from the second image on: opens a large model in a quarter of the time.
     Raises DeviceError where a named device cannot be had, and ArtifactError for a file that is no artifact.
     """
     chosen = choose(device)
@@ -87,20 +88,20 @@ def open_session(path: Path, device: str = "auto") -> Session:
     note = None
     if chosen.kind == "cuda":
         try:
-            inference = _on_cuda(path, chosen)
+            inference = _on_cuda(path, chosen, once)
         except DeviceError as error:
             if chosen.named:
                 raise
             note = str(error)
-            inference = _infer(path, [_CPU])
+            inference = _infer(path, [_CPU], once)
     else:
-        inference = _infer(path, [_CPU])
+        inference = _infer(path, [_CPU], once)
     description = describe(inference.get_modelmeta().custom_metadata_map, str(path))
     _check_signature(inference, description, str(path))
     return Session(inference, description, str(path), note)
 
 
-def _on_cuda(path: Path, device: Device) -> onnxruntime.InferenceSession:
+def _on_cuda(path: Path, device: Device, once: bool) -> onnxruntime.InferenceSession:
     """The model on a CUDA device; DeviceError where that fails."""
     said = io.StringIO()
     cure = "pip install 'onnxruntime-gpu[cuda,cudnn]'"
@@ -113,10 +114,10 @@ def _on_cuda(path: Path, device: Device) -> onnxruntime.InferenceSession:
         # HEURISTIC: the default tries every algorithm again for every new image size, for hundreds of milliseconds.
         options = {"device_id": str(device.index), "cudnn_conv_algo_search": "HEURISTIC"}
         try:
-            inference = _infer(path, [(_CUDA, options), _CPU])
+            inference = _infer(path, [(_CUDA, options), _CPU], once)
         except ArtifactError as error:
             # Only a model that opens on the CPU blames the device.
-            _infer(path, [_CPU])
+            _infer(path, [_CPU], once)
             reason = f"onnxruntime cannot use it: {error.__cause__}"
         else:
             if inference.get_providers()[0] == _CUDA:
@@ -125,8 +126,11 @@ def _on_cuda(path: Path, device: Device) -> onnxruntime.InferenceSession:
     raise DeviceError(f"device '{device}': {reason}", f"Use cpu, or install what is missing: {cure}")
 
 
-def _infer(path: Path, providers: list[Any]) -> onnxruntime.InferenceSession:
+def _infer(path: Path, providers: list[Any], once: bool) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
+    if once:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+        options.add_session_config_entry("session.disable_prepacking", "1")
     options.intra_op_num_threads = usable_cores()
     try:
         # Its fall-back to another provider would be silent for the user, but for lines printed to stdout.

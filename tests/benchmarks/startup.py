@@ -36,7 +36,8 @@ def artifact(folder, size, filters):
     )
     described = Description(
         plugin="pix2pix", channels_in=3, channels_out=3, multiple=export.multiple, minimum=export.multiple,
-        receptive_radius=0, trained_size=size, parity=Parity(cases=0, largest=0, differing=0), **words,
+        receptive_radius=0, statistics="image", trained_size=size,
+        parity=Parity(cases=0, largest=0, differing=0), **words,
     )  # fmt: skip
     onnx.helper.set_model_props(model, described.properties())
     path = folder / f"unet-{size}-{filters}.onnx"

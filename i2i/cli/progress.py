@@ -5,11 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from i2i.training.observer import Observer
+
+if TYPE_CHECKING:
+    from i2i.training.checkpoint import Best
 
 QUIET = 20.0  # seconds between lines where no bar can be drawn
 
@@ -74,15 +78,13 @@ class Display(Observer):
             self.said(f"step {step}/{self._total}  {left / 60:.0f}:{left % 60:02.0f} left  {detail}")
             self._last_line = now
 
-    def validated(self, step: int, scores: Mapping[str, float], best: bool) -> None:
-        """Keeps the newest score beside the bar."""
-        self._score = f"  validation PSNR {scores['psnr']:.2f} dB{' (best)' if best else ''}"
+    def validated(self, step: int, scores: Mapping[str, float], best: Best) -> None:
+        """Keeps the newest and the best score beside the bar."""
+        self._score = f"  validation {best.metric} {scores[best.metric]:.4g} (best {best.score:.4g})"
 
     def finished(self) -> None:
         """Removes the bar and says that the rest follows."""
         if self._task is not None:
             self._bar.remove_task(self._task)
             self._task = None
-        self.said(
-            f"trained for {time.monotonic() - self._started:.0f} s{self._score}; exporting and checking the export"
-        )
+        self.said(f"trained for {time.monotonic() - self._started:.0f} s; exporting and checking the export")

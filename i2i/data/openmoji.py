@@ -62,7 +62,7 @@ def load(train_size: int, size: int, *, progress: Progress | None) -> tuple[dict
     except PackageNotFoundError as error:
         raise DataError(
             f"data.source openmoji: the package {error.name} is not installed",
-            "Run: pip install 'i2i[demo]', or name a folder of your own as data.source.",
+            "Run: pip install 'i2i[demo]', or give a folder of your own: --data DIR",
         ) from None
     sizes: dict[Part, int] = {"train": train_size, "validation": size, "test": size}
     place = rendered.place(f"openmoji-{release}-{_EDITION}-resvg-{renderer}-{train_size}-{size}.zip")

@@ -120,13 +120,12 @@ class Fitting:
         scores = evaluate(game, evaluation(self.splits.validation, self.config.data, batch=SHOWN), trainer.device)
         recorder.record(step, "validation", scores)
         sign = 1 if METRICS[name].higher_is_better else -1
-        better = self.best is None or sign * scores[name] > sign * self.best.score
-        if better:
+        if self.best is None or sign * scores[name] > sign * self.best.score:
             self.best = Best(step, name, scores[name])
             self.run.note(best={"step": step, "metric": name, "score": scores[name], "validation": scores})
         picture = grid(game, self._shown, trainer.device)
         images.write(images.from_pixels(picture), self.run.samples / f"step-{step:07d}.png")
-        self.observer.validated(step, scores, better)
+        self.observer.validated(step, scores, self.best)
         self._since = time.perf_counter()
 
     def _save(self) -> Checkpoint:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from i2i.training.checkpoint import Best
 
 
 class Observer:
@@ -20,8 +24,8 @@ class Observer:
     def played(self, step: int, losses: Mapping[str, float], images_per_second: float) -> None:
         """`step` steps have been played; `losses` are means since the last call."""
 
-    def validated(self, step: int, scores: Mapping[str, float], best: bool) -> None:
-        """The averaged generators have been scored on the validation images."""
+    def validated(self, step: int, scores: Mapping[str, float], best: Best) -> None:
+        """The averaged generators have been scored on the validation images; `best` is the best so far."""
 
     def finished(self) -> None:
         """All steps have been played; scoring and exporting follow."""

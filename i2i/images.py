@@ -51,7 +51,7 @@ def read(source: Path | bytes, *, name: str | None = None, max_pixels: int = MAX
             if width * height > max_pixels:
                 raise ImageError(
                     f"{where}: {width} x {height} pixels, over the limit of {max_pixels:,}",
-                    "Make it smaller, or translate it in parts.",
+                    "Make it smaller.",
                 )
             opened.load()
             return plain(opened, where)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from i2i.games.game import Batch, Export, Game, Match, Outputs
-from i2i.nn.init import normal_
+from i2i.nn.init import he_, normal_
 from i2i_pix2pix.config import Pix2PixConfig
 from i2i_pix2pix.networks import discriminator, generator
 
@@ -26,7 +26,8 @@ class Pix2Pix(Game):
         self.lambda_l1 = config.game.lambda_l1
         self.channels = config.data.input_channels, config.data.target_channels
         self.multiple = 2**config.depth
-        normal_(self)
+        for network, norm in (("generators", config.game.norm), ("discriminators", config.game.discriminator_norm)):
+            (he_ if norm == "none" else normal_)(getattr(self, network))
 
     def generate(self, batch: Batch) -> Outputs:
         """The translation, `fake`."""

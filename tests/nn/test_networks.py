@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from i2i.nn.deploy import deployed
-from i2i.nn.init import normal_
+from i2i.nn.init import he_, normal_
 from i2i.nn.patchgan import PatchGAN
 from i2i.nn.unet import UNet
 
@@ -72,6 +72,20 @@ def test_initial_weights_are_drawn_as_published():
     assert scale.mean().item() == pytest.approx(1, abs=0.01)
     assert scale.std().item() == pytest.approx(0.02, rel=0.2)
     assert not network.ups[-1][1].bias.any()
+
+
+@pytest.mark.parametrize(("initialise", "keeps"), [(he_, True), (normal_, False)])
+def test_without_normalisation_activations_need_weights_of_their_own(initialise, keeps):
+    torch.manual_seed(0)
+    network = UNet(3, 3, depth=6, filters=16, norm="none", dropout=0)
+    initialise(network)
+    scales = []
+    for part in network.modules():
+        if isinstance(part, nn.Conv2d | nn.ConvTranspose2d):
+            part.register_forward_hook(lambda module, given, made: scales.append(made.square().mean().sqrt().item()))
+    network(torch.randn(8, 3, 64, 64))
+    assert len(scales) == 12
+    assert (min(scales) > 0.2 and max(scales) < 4) == keeps
 
 
 @pytest.fixture

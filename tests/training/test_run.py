@@ -173,7 +173,11 @@ def test_a_signal_saves_says_how_to_go_on_and_loses_nothing(pairs, tmp_path, num
     step = run.facts()["step"]
     assert run.facts()["state"] == "interrupted"
     assert (run.checkpoints / f"step-{step:07d}" / "weights.safetensors").is_file()
-    assert api.resume(out, {"trainer": {"steps": step + 2}}).facts()["state"] == "finished"
+    resume = [sys.executable, "-m", "i2i", "train", "--resume", str(out), "--steps", str(step + 2)]
+    resumed = subprocess.run(resume, capture_output=True, text=True, check=True)
+    assert f"i2i translate {out}" in resumed.stdout
+    assert run.facts()["state"] == "finished"
+    assert (run.checkpoints / f"step-{step + 2:07d}").is_dir()
 
 
 def test_runs_are_numbered_and_the_newest_finished_one_is_found(tmp_path):

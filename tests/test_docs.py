@@ -29,7 +29,7 @@ def commands(text):
 
 def parse(line):
     """Parses a command as click does, without running it."""
-    _, *words = shlex.split(line)
+    _, *words = shlex.split(line, comments=True)
     context = click.Context(cli.cli, info_name="i2i")
     if words[0].startswith("-"):
         cli.cli.make_context("i2i", words, resilient_parsing=True)

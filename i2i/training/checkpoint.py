@@ -80,8 +80,7 @@ def restore(trainer: Trainer, checkpoint: Checkpoint) -> None:
             tensor.copy_(tensors[name])
         for player, optimizer in trainer.optimizers.items():
             for name, parameter in getattr(trainer.game, player).named_parameters():
-                prefix = f"optimizer.{player}.{name}."
-                saved = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+                saved = _below(tensors, f"optimizer.{player}.{name}.")
                 # Moments lie in memory as their parameter does: the same kernels then give the same bits.
                 optimizer.state[parameter] = {
                     key: torch.empty_like(parameter).copy_(value)
@@ -90,14 +89,8 @@ def restore(trainer: Trainer, checkpoint: Checkpoint) -> None:
                     for key, value in saved.items()
                 }
     for index in range(_count(tensors, "pool.")):
-        prefix = f"pool.{index}."
-        trainer.pool(index).restore(
-            {
-                key.removeprefix(prefix): value.to(trainer.device)
-                for key, value in tensors.items()
-                if key.startswith(prefix)
-            }
-        )
+        kept = _below(tensors, f"pool.{index}.")
+        trainer.pool(index).restore({name: value.to(trainer.device) for name, value in kept.items()})
     torch.set_rng_state(tensors["random.cpu"])
     if trainer.device.type == "cuda" and "random.cuda" in tensors:
         torch.cuda.set_rng_state(tensors["random.cuda"], trainer.device)
@@ -106,8 +99,7 @@ def restore(trainer: Trainer, checkpoint: Checkpoint) -> None:
 
 def averaged(checkpoint: Checkpoint) -> Tensors:
     """The weights of the averaged generators alone."""
-    prefix = "average."
-    return {key.removeprefix(prefix): value for key, value in checkpoint.tensors().items() if key.startswith(prefix)}
+    return _below(checkpoint.tensors(), "average.")
 
 
 def find(folder: Path) -> list[Checkpoint]:
@@ -160,6 +152,10 @@ def _moments(trainer: Trainer) -> Iterator[tuple[str, Tensor]]:
         for name, parameter in getattr(trainer.game, player).named_parameters():
             for key, value in optimizer.state[parameter].items():
                 yield f"optimizer.{player}.{name}.{key}", value
+
+
+def _below(tensors: Mapping[str, Tensor], prefix: str) -> Tensors:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
 def _count(tensors: Mapping[str, Tensor], prefix: str) -> int:

@@ -11,17 +11,15 @@ from i2i import plugin as plugins
 from i2i.config import Layer, RunConfig, dump, read_yaml, resolve
 from i2i.errors import I2IError, RunError
 from i2i.files import write_text
-from i2i.training.run import Run
+from i2i.training.run import RUNS, Run
 
 if TYPE_CHECKING:
     from i2i.artifact import Description
     from i2i.plugin import Entry, Plugin
     from i2i.runtime.translator import Translator
-    from i2i.training.checkpoint import Checkpoint
+    from i2i.training.fit import Outcome
     from i2i.training.observer import Observer
     from i2i.training.session import Session
-
-RUNS = Path("runs")
 
 
 def load(path: str | Path, device: str = "auto") -> Translator:
@@ -59,15 +57,18 @@ def train(
     out: the run's folder; by default the next number under `runs/`. Raises I2IError for whatever the user can mend;
     a run stopped by Ctrl-C or SIGTERM returns with the state "interrupted".
     """
+    from i2i.data import EMBEDDED
     from i2i.training.session import Session
 
     entry = plugins.find(plugin)
     manifest = entry.load()
     config = configure(manifest, [*layers, Layer("settings", settings or {})])
+    folder = Path(config.data.source).expanduser()
+    if folder.is_dir() and config.data.source not in EMBEDDED:  # or it could not be resumed from another folder
+        config = config.model_copy(update={"data": config.data.model_copy(update={"source": str(folder.resolve())})})
     session = Session(manifest, config, observer)
     run = Run.create(Path(out), plugin) if out is not None else Run.next(RUNS, plugin, manifest.name)
-    write_text(run.config, dump(config))
-    return _finish(run, session, None, entry)
+    return _finish(run, session, entry)
 
 
 def resume(
@@ -86,14 +87,16 @@ def resume(
 
     run, entry, manifest, config = _open(path, *layers, Layer("settings", settings or {}))
     found = checkpoints.find(run.checkpoints)
-    if found and found[-1].step >= config.trainer.steps and run.model.is_file():
+    if found and found[-1].step >= config.trainer.steps and run.facts()["state"] == "finished":
         raise RunError(
             f"{run.path}: is finished: {found[-1].step} steps of {config.trainer.steps}",
             f"To train it longer: i2i train --resume {run.path} --steps {2 * found[-1].step}",
         )
     session = Session(manifest, config, observer)
-    write_text(run.config, dump(config))
-    return _finish(run, session, found[-1] if found else None, entry)
+    if found:
+        session.resume(checkpoints.newest(found))
+    checkpoints.sweep(run.checkpoints)
+    return _finish(run, session, entry)
 
 
 def export(path: str | Path) -> Description:
@@ -111,20 +114,29 @@ def _open(path: str | Path, *layers: Layer) -> tuple[Run, Entry, Plugin, RunConf
     return run, entry, manifest, resolve(manifest.config, [read_yaml(run.config), *layers])
 
 
-def _finish(run: Run, session: Session, resumed: Checkpoint | None, entry: Entry) -> Run:
+def _finish(run: Run, session: Session, entry: Entry) -> Run:
     """Plays to the end, scores and exports; leaves in `run.json` how it ended."""
+    from i2i.training.stopping import terminable
     from i2i_export.run import export_run
 
+    outcome: Outcome | None = None
     try:
-        outcome = session.play(run, resumed)
-        if outcome.stopped is not None:
-            run.finish("interrupted", step=outcome.last.step, signal=outcome.stopped.name)
-            return run
-        scores = session.score(run)
-        export_run(run, session.config, session.build(), entry.version)
+        with terminable():
+            write_text(run.config, dump(session.config))
+            outcome = session.play(run)
+            if outcome.stopped is not None:
+                run.finish("interrupted", step=outcome.last.step, signal=outcome.stopped.name)
+                return run
+            scores = session.score(run)
+            export_run(run, session.config, session.build(), entry.version)
+            run.finish("finished", step=outcome.last.step, scores=scores)
+    except KeyboardInterrupt:
+        if outcome is None:  # in the middle of a step: what was played since the last checkpoint is lost
+            run.finish("interrupted")
+            raise
+        run.finish("interrupted", step=outcome.last.step, signal="SIGINT")
     except BaseException as error:
         with suppress(I2IError):  # where the disk is full, that is what is raised below
-            run.finish("interrupted" if isinstance(error, KeyboardInterrupt) else "failed", error=str(error))
+            run.finish("failed", error=str(error))
         raise
-    run.finish("finished", step=outcome.last.step, scores=scores)
     return run

@@ -34,7 +34,9 @@ class DataConfig(Section):
     direction: Literal["AtoB", "BtoA"] = Field("AtoB", description="which side of a pair is the input")
     input_channels: int = Field(3, ge=1, le=4, description="1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha")
     target_channels: int = Field(3, ge=1, le=4, description="likewise, of what is to be made")
-    size: Positive = Field(256, description="pixels along the side of the square that the networks are trained on")
+    size: Annotated[int, Field(ge=8)] = Field(
+        256, description="pixels along the side of the square that the networks are trained on"
+    )
     load_size: Positive | None = Field(
         None, description="images are resized to this before a square of `size` is cut; null: 286/256 of `size`"
     )
@@ -275,8 +277,8 @@ def _yaml_lines(section: BaseModel, depth: int) -> Iterator[str]:
     indent = "  " * depth
     for name, field in type(section).model_fields.items():
         value = getattr(section, name)
-        comment = f"  # {field.description}" if field.description else ""
-        if isinstance(value, BaseModel):
+        comment = f"  # {' '.join(field.description.split())}" if field.description else ""
+        if isinstance(value, BaseModel) and type(value).model_fields:
             yield f"{indent}{name}:{comment}"
             yield from _yaml_lines(value, depth + 1)
         else:

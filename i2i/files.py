@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ def replacing(path: Path) -> Iterator[Path]:
     When the block raises, nothing is left and whatever was at `path` stays. A new directory must not exist yet.
     Raises I2IError, naming `path` and the cause, where the system refuses to write.
     """
-    aside = path.with_name(f".{path.name}.{uuid4().hex[:8]}.tmp")
+    aside = path.with_name(f".{path.name[:64]}.{uuid4().hex[:8]}.tmp")  # a name has 255 bytes at most
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield aside
@@ -46,7 +47,9 @@ def write_text(path: Path, text: str) -> None:
 def refuse(path: Path, error: OSError) -> NoReturn:
     """Raises the I2IError that says why `path` cannot be written."""
     reason = error.strerror or str(error)
-    raise I2IError(f"{path}: cannot be written: {reason}", "Free some space there, or choose another place.") from error
+    full = error.errno == errno.ENOSPC or "No space" in reason
+    hint = "Free some space there, or choose another place." if full else "Choose a place that can be written to."
+    raise I2IError(f"{path}: cannot be written: {reason}", hint) from error
 
 
 def _flush(path: Path) -> None:
@@ -60,8 +63,8 @@ def _flush(path: Path) -> None:
 
 
 def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        with suppress(OSError):
+    with suppress(OSError):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
             path.unlink(missing_ok=True)

@@ -58,7 +58,7 @@ def test_values_out_of_range_are_refused_with_their_place(tree):
     assert message(Layer("x.yaml", tree)).startswith("x.yaml")
 
 
-@pytest.mark.parametrize(("size", "suggested"), [(100, "96"), (7, "32"), (250, "256")])
+@pytest.mark.parametrize(("size", "suggested"), [(100, "96"), (9, "32"), (250, "256")])
 def test_a_size_that_cannot_be_halved_is_answered_by_one_that_can(size, suggested):
     assert f"such as {suggested}" in message(Layer("x", {"data": {"size": size}}))
 

@@ -62,7 +62,8 @@ def export_run(run: Run, config: RunConfig, game: Game, plugin_version: str) -> 
 
 
 def _examples(run: Run, export: Export) -> list[images.Pixels]:
-    paths = list(images.find(run.examples)) if run.examples.is_dir() else []
+    # What `i2i translate` made of them may lie beside them, under longer names.
+    paths = [path for path in images.find(run.examples) if path.stem.isdigit()] if run.examples.is_dir() else []
     if not paths:
         raise ExportError(
             f"{run.examples}: holds no images to compare network and artifact on",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from importlib import import_module
@@ -22,7 +23,9 @@ COMMANDS = {
 }
 
 # What the extra `train` brings and the base install does without.
-TRAINING = frozenset({"torch", "torchvision", "torchmetrics", "albumentations", "safetensors", "onnx", "onnxscript"})
+TRAINING = frozenset(
+    {"torch", "torchvision", "torchmetrics", "albumentations", "safetensors", "onnx", "onnxscript", "tensorboard"}
+)
 
 INTERRUPTED = 130  # what shells report for a command that Ctrl-C ended
 
@@ -81,6 +84,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except click.Abort:
         click.echo("interrupted", err=True)
         sys.exit(INTERRUPTED)
+    except UnicodeEncodeError as error:
+        _fail(f"stdout: cannot show {error.object[error.start : error.end]!r}\n  Set PYTHONUTF8=1.")
     except BrokenPipeError:  # the reader of our output has gone, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
@@ -90,6 +95,10 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         if error.name is None or error.name.partition(".")[0] not in TRAINING:
             raise
         _fail(f"this command needs '{error.name}', which is not installed\n  pip install 'i2i[train]'")
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        _fail(f"{error.filename or 'stdout'}: cannot be written: {error.strerror}")
     sys.exit(status if isinstance(status, int) else 0)
 
 

@@ -9,7 +9,7 @@ import click
 
 
 @click.command()
-@click.argument("run", type=Path)
+@click.argument("run", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print the model's description as JSON.")
 def command(run: Path, as_json: bool) -> None:
     """Export the best weights of RUN to RUN/model.onnx, checked against the network."""

@@ -75,7 +75,8 @@ class Display(Observer):
         now = time.monotonic()
         if not self.console.is_terminal and now - self._last_line > QUIET:
             left = (now - self._started) / max(1, step - self._first) * (self._total - step)
-            self.said(f"step {step}/{self._total}  {left / 60:.0f}:{left % 60:02.0f} left  {detail}")
+            minutes, seconds = divmod(round(left), 60)
+            self.said(f"step {step}/{self._total}  {minutes}:{seconds:02d} left  {detail}")
             self._last_line = now
 
     def validated(self, step: int, scores: Mapping[str, float], best: Best) -> None:

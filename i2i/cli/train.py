@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import sys
 from pathlib import Path
@@ -9,8 +10,15 @@ from typing import Any
 
 import click
 
+from i2i import plugin as plugins
 from i2i.config import Layer, dump, parse_assignment, read_yaml
-from i2i.training.run import Run
+from i2i.training.run import RUNS, Run
+
+FILE = click.Path(path_type=Path)
+
+
+def _plugins(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    return [entry.name for entry in plugins.catalogue() if entry.name.startswith(incomplete)]
 
 
 @click.command(
@@ -21,15 +29,28 @@ from i2i.training.run import Run
     i2i train --resume runs/pix2pix-001            goes on where it stopped
     """
 )
-@click.argument("plugin", required=False)
-@click.option("--data", metavar="DIR", help="Folder of images, or the name of an embedded set.")
-@click.option("--config", "configs", type=Path, multiple=True, metavar="FILE", help="YAML file; a later one wins.")
+@click.argument("plugin", required=False, shell_complete=_plugins)
+@click.option("--data", type=click.Path(), metavar="DIR", help="Folder of images, or the name of an embedded set.")
+@click.option(
+    "--config",
+    "configs",
+    type=FILE,
+    multiple=True,
+    metavar="FILE",
+    help="YAML file; a later one wins.",
+)
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="One key, such as trainer.batch=4.")
 @click.option("--steps", type=int, metavar="N", help="Moves of the generator.")
 @click.option("--seed", type=int, metavar="N", help="Decides weights, order, augmentation and noise.")
 @click.option("--device", metavar="NAME", help="auto, cpu, cuda or cuda:N.")
-@click.option("--out", type=Path, metavar="DIR", help="Folder of the run.  [default: runs/PLUGIN-NNN]")
-@click.option("--resume", "resumed", type=Path, metavar="RUN", help="Go on with a run from its newest checkpoint.")
+@click.option("--out", type=FILE, metavar="DIR", help="Folder of the run.  [default: runs/PLUGIN-NNN]")
+@click.option(
+    "--resume",
+    "resumed",
+    type=FILE,
+    metavar="RUN",
+    help="Go on with a run from its newest checkpoint.",
+)
 @click.option("--print-config", is_flag=True, help="Print every key with its value and meaning, and stop.")
 def command(
     plugin: str | None,
@@ -45,7 +66,6 @@ def command(
 ) -> None:
     """Train PLUGIN, check it on images it has not seen, and export it to one file."""
     from i2i import api
-    from i2i import plugin as plugins
     from i2i.cli.progress import Display
 
     layers = [
@@ -87,14 +107,15 @@ def _options(values: dict[str, Any]) -> list[Layer]:
 def _conclude(run: Run) -> None:
     facts = run.facts()
     if facts["state"] == "interrupted":
-        click.echo(
-            f"Stopped after step {facts['step']}; everything is saved. Go on with:\n  i2i train --resume {run.path}"
-        )
+        click.echo(f"Stopped after step {facts['step']}; everything is saved. Go on with:")
+        click.echo("  " + shlex.join(["i2i", "train", "--resume", str(run.path)]))
         sys.exit(128 + signal.Signals[facts["signal"]])
     scores = facts["scores"]
-    model, copied = scores["model"], scores["copying"]
-    line = f"PSNR {model['psnr']:.2f} dB, SSIM {model['ssim']:.3f} over the {scores['images']} {scores['split']} images"
+    made, copied = scores["model"], scores["copying"]
+    line = f"PSNR {made['psnr']:.2f} dB, SSIM {made['ssim']:.3f} over the {scores['images']} {scores['split']} images"
     if copied:
         line += f"; copying the input scores {copied['psnr']:.2f} dB, {copied['ssim']:.3f}"
-    example = next(iter(sorted(run.examples.iterdir())))
-    click.echo(f"{line}\nExported and checked: {run.model}\nNext:\n  i2i translate {example}")
+    example = min(run.examples.iterdir())
+    model = [] if run.path.parent == RUNS else ["-m", str(run.path)]
+    click.echo(f"{line}\nExported and checked: {run.model}\nNext:")
+    click.echo("  " + shlex.join(["i2i", "translate", str(example), *model]))

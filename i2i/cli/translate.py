@@ -26,7 +26,7 @@ _PIPE = "-"
 
 
 @click.command()
-@click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
+@click.argument("inputs", metavar="INPUT...", nargs=-1, required=True, type=click.Path())
 @click.option("-m", "--model", type=click.Path(path_type=Path), help="An .onnx file or a run. Default: the newest run.")
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="A file for one image, a folder for more, - for stdout."
@@ -131,9 +131,9 @@ def _stdin() -> bytes:
 
 def _model(given: Path | None) -> Path:
     if given is None:
-        from i2i.training.run import newest_model
+        from i2i.training.run import RUNS, newest_model
 
-        given = newest_model(Path("runs"))
+        given = newest_model(RUNS)
         click.echo(f"model: {given}", err=True)
     return given
 

@@ -40,11 +40,17 @@ def find_pairs(folder: Path) -> Found:
     found = Found({}, [])
     if a.is_dir() and b.is_dir():
         parts_a, parts_b = _parts(a), _parts(b)
-        if "train" in parts_a and "train" in parts_b:
+        if parts_a or parts_b:
+            for side, parts in ((a, parts_a), (b, parts_b)):
+                if "train" not in parts:  # or what is meant for testing would be trained on
+                    raise DataError(f"{side}: has {', '.join(sorted(parts)) or 'no splits'}, but no train", LAYOUTS)
             for part in parts_a | parts_b:
                 _match(part, parts_a.get(part, a / part), parts_b.get(part, b / part), found)
         else:
             _match("train", a, b, found)
+            for part, below in by_part.items():
+                if part != "train" and (below / "A").is_dir() and (below / "B").is_dir():
+                    _match(part, below / "A", below / "B", found)
     elif "train" in by_part:
         for part, below in by_part.items():
             if (below / "A").is_dir() and (below / "B").is_dir():

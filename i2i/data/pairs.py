@@ -37,8 +37,8 @@ class Pairs:
 
     def spread(self, count: int) -> Pairs:
         """At most `count` of the pairs, evenly spaced."""
-        step = max(1, len(self) // count)
-        chosen = self._sources[::step][:count]
+        count = min(count, len(self))
+        chosen = [self._sources[index * len(self) // count] for index in range(count)]
         return Pairs(chosen, self._config, side=self._side, cache=self._cache)
 
     def read(self, index: int) -> tuple[Pixels, Pixels]:

@@ -1,4 +1,8 @@
-"""Gradient penalties on a discriminator, in float32 whatever the precision of training."""
+"""Gradient penalties on a discriminator, in float32 whatever the precision of training.
+
+D(x) is the mean of an image's logits, as in the objectives: a PatchGAN has many, and their sum would make a penalty
+grow with the size of the image.
+"""
 
 from __future__ import annotations
 
@@ -40,5 +44,5 @@ def _squared_gradient(match: Match, images: Tensor) -> Tensor:
     images = images.detach().float().requires_grad_(True)
     with torch.autocast(images.device.type, enabled=False):
         logits = match.discriminator(images, match.condition)
-        (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
+        (gradient,) = torch.autograd.grad(logits.flatten(1).mean(1).sum(), images, create_graph=True)
     return gradient.flatten(1).square().sum(1)

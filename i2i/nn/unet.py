@@ -12,7 +12,8 @@ class UNet(nn.Module):
     """An encoder of stride-2 convolutions and a decoder back, with a skip connection at every resolution.
 
     Isola et al. 2017, arXiv:1611.07004, section 6.1.1: 4x4 kernels; `filters`, doubled at each layer up to eight times;
-    LeakyReLU 0.2 going down, ReLU going up; dropout in the `dropout_blocks` decoder blocks that follow the innermost.
+    LeakyReLU 0.2 going down, ReLU going up; dropout in the `dropout_blocks` decoder blocks that follow the innermost,
+    as in the authors' later implementation.
     The innermost layer is not normalised: at 1x1 there is nothing to take statistics of.
     """
 

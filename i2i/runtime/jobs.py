@@ -76,7 +76,8 @@ def plan(
         if resolved in inputs_resolved:
             error = ImageError(f"{target}: is an input, and inputs are never overwritten", "Give another -o.")
             tasks.append(Refused(item.name, error))
-        elif target.is_dir() or (target.exists() and not overwrite):
+        # Path.exists raises for a name that is too long; such a one is refused when it is written.
+        elif os.path.exists(target) and (target.is_dir() or not overwrite):  # noqa: PTH110
             hint = "Give another -o." if target.is_dir() else "--overwrite replaces it."
             tasks.append(Refused(item.name, ImageError(f"{target}: already exists", hint)))
         else:
@@ -91,6 +92,8 @@ def _expand(inputs: Iterable[str | bytes], output: Path | None, tag: str) -> Ite
         if isinstance(given, bytes):
             yield _Found("stdin", given, Path("stdin"))
             continue
+        if not given:
+            raise I2IError("an INPUT is empty", "Is a variable in your command not set?")
         path = Path(given)
         if path.is_dir():
             yield from _in_folder(path, output)
@@ -100,9 +103,26 @@ def _expand(inputs: Iterable[str | bytes], output: Path | None, tag: str) -> Ite
         else:
             matches = map(Path, sorted(glob.glob(given, recursive=True)))  # noqa: PTH207 - absolute patterns too
             images = [match for match in matches if match.suffix.lower() in SUFFIXES and match.is_file()]
-            yield from (_Found(str(image), image, Path(image.name)) for image in images)
+            images = [image for image in images if not _made_earlier(image, images, output, tag)]
+            base = _fixed_part(given)
+            yield from (_Found(str(image), image, image.relative_to(base)) for image in images)
             if not images:
                 yield Refused(given, ImageError(f"{given}: matches no image file", _readable()))
+
+
+def _fixed_part(pattern: str) -> Path:
+    """The folders of a pattern before its first wildcard: what is found is mirrored below them."""
+    parts = Path(pattern).parts[:-1]
+    fixed = next((index for index, part in enumerate(parts) if glob.has_magic(part)), len(parts))
+    return Path(*parts[:fixed])
+
+
+def _made_earlier(image: Path, images: Sequence[Path], output: Path | None, tag: str) -> bool:
+    """Whether an image that a pattern finds is what an earlier call made of another that it finds."""
+    if output is not None:
+        return image.resolve().is_relative_to(output.resolve()) and output.resolve() != Path.cwd()
+    original = image.name.removesuffix(f".{tag}.png")
+    return original != image.name and any(o.parent == image.parent and o.stem == original for o in images)
 
 
 def _in_folder(folder: Path, output: Path | None) -> Iterator[_Found | Refused]:

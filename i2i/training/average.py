@@ -20,7 +20,9 @@ class Average:
 
     def __init__(self, game: Game, decay: float) -> None:
         generators = deployed(game.generators, game.statistics)
-        memo: dict[int, object] = {id(game.generators): generators, id(game.discriminators): game.discriminators}
+        # A game may hold its networks under other names too: these then mean the averaged ones.
+        memo: dict[int, object] = {id(game.discriminators): game.discriminators}
+        memo |= {id(live): generators.get_submodule(name) for name, live in game.generators.named_modules()}
         self.game: Game = copy.deepcopy(game, memo)
         self.game.training = False
         for parameter in generators.parameters():

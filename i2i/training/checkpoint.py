@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -105,14 +105,27 @@ def averaged(checkpoint: Checkpoint) -> Tensors:
 def find(folder: Path) -> list[Checkpoint]:
     """The checkpoints in `folder`, oldest first; what was never finished has another name and is not among them."""
     found = []
-    for path in sorted(folder.glob("step-*")):
+    for path in folder.glob("step-*"):
         try:
             state = json.loads((path / "state.json").read_text(encoding="utf-8"))
             best = None if state["best"] is None else Best(**state["best"])
             found.append(Checkpoint(path, int(state["step"]), best))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RunError(f"{path}: damaged: {error}", "Remove this folder.") from error
-    return found
+    return sorted(found, key=lambda checkpoint: checkpoint.step)
+
+
+def newest(found: Sequence[Checkpoint]) -> Checkpoint:
+    """The last of `found`; without its best score where the checkpoint of that is no longer there."""
+    last = found[-1]
+    there = last.best is not None and last.best.step in {checkpoint.step for checkpoint in found}
+    return last if there else replace(last, best=None)
+
+
+def sweep(folder: Path) -> None:
+    """Removes what a process that was killed in the middle of saving or pruning has left."""
+    for left in folder.glob(".step-*"):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def prune(folder: Path, keep: int, best: Best | None) -> None:

@@ -9,14 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from signal import Signals
 
-import torch
 from torch import Tensor
 
 from i2i import images
 from i2i.config import RunConfig
 from i2i.data import Loader, Splits, evaluation
 from i2i.errors import TrainingError
-from i2i.games.game import Game
 from i2i.metrics.paired import METRICS
 from i2i.training import checkpoint as checkpoints
 from i2i.training.batches import RawBatch, prepare
@@ -41,25 +39,23 @@ class Outcome:
 
 
 class Fitting:
-    """One training from its first or a saved step to its end, in a run's directory."""
+    """One training from the trainer's step to its last, in a run's directory; `resumed` is where it comes from."""
 
     def __init__(
         self,
         run: Run,
         config: RunConfig,
-        game: Game,
+        trainer: Trainer,
         splits: Splits,
-        device: torch.device,
         observer: Observer,
         resumed: Checkpoint | None = None,
     ) -> None:
         self.run, self.config, self.splits, self.observer = run, config, splits, observer
-        self.trainer = Trainer(game, config.objective, config.trainer, device)
-        self.best: Best | None = None
+        self.trainer = trainer
         self._saved = resumed
-        if resumed is not None:
-            checkpoints.restore(self.trainer, resumed)
-            self.best = resumed.best
+        earlier = None if resumed is None else resumed.best
+        # A score by another metric is no measure for the ones to come.
+        self.best = earlier if earlier is not None and earlier.metric == config.trainer.best_by else None
         self._sums: dict[str, Tensor] = {}
         self._counts: Counter[str] = Counter()
         self._counted = 0
@@ -72,14 +68,19 @@ class Fitting:
         loader = Loader(self.splits.train, self.config.data, batch=timing.batch, seed=self.config.seed)
         self.observer.started(trainer.step, timing.steps)
         self._since = time.perf_counter()
-        with stopping() as stop, Recorder(self.run, trainer.step) as recorder, loader.read(trainer.step * k) as batches:
+        with (
+            stopping(lambda: self.observer.said("stopping after this step; once more to abandon it")) as stop,
+            Recorder(self.run, trainer.step) as recorder,
+            loader.read(trainer.step * k) as batches,
+        ):
             while trainer.step < timing.steps and not stop:
                 raw = [next(batches) for _ in range(k)]
                 losses = trainer.play([prepare(each, trainer.device, trainer.memory_format) for each in raw])
                 self._count(losses)
-                if trainer.step % timing.log_every == 0 or trainer.step == timing.steps:
-                    self._log(recorder)
-                if trainer.step % timing.validation_interval == 0 or trainer.step == timing.steps:
+                validating = trainer.step % timing.validation_interval == 0 or trainer.step == timing.steps
+                if trainer.step % timing.log_every == 0 or validating:
+                    self._log(recorder)  # which stops where a loss is not finite, before it is saved
+                if validating:
                     self._validate(recorder)
                     self._save()
             if self._counted:
@@ -101,12 +102,7 @@ class Fitting:
         images_per_second = self._counted * self.config.trainer.batch / seconds
         means = {name: float(total) / self._counts[name] for name, total in self._sums.items()}
         self._sums, self._counts, self._counted = {}, Counter(), 0
-        wrong = [name for name, mean in means.items() if not math.isfinite(mean)]
-        if wrong:
-            raise TrainingError(
-                f"step {self.trainer.step}: not finite: {', '.join(wrong)}",
-                "Try a lower trainer.lr, trainer.precision=float32, or another objective; the last checkpoint is kept.",
-            )
+        self._check_finite(means)
         rate = self.trainer.optimizers["generators"].param_groups[0]["lr"]
         recorder.record(
             self.trainer.step, "train", {**means, "lr": rate, "images_per_second": round(images_per_second, 2)}
@@ -114,10 +110,19 @@ class Fitting:
         self.observer.played(self.trainer.step, means, images_per_second)
         self._since = time.perf_counter()
 
+    def _check_finite(self, values: Mapping[str, float]) -> None:
+        wrong = [name for name, value in values.items() if not math.isfinite(value)]
+        if wrong:
+            raise TrainingError(
+                f"step {self.trainer.step}: not finite: {', '.join(wrong)}",
+                "Try a lower trainer.lr, trainer.precision=float32, or another objective; the last checkpoint is kept.",
+            )
+
     def _validate(self, recorder: Recorder) -> None:
         trainer, game, name = self.trainer, self.trainer.average.game, self.config.trainer.best_by
         step = trainer.step
         scores = evaluate(game, evaluation(self.splits.validation, self.config.data, batch=SHOWN), trainer.device)
+        self._check_finite(scores)
         recorder.record(step, "validation", scores)
         sign = 1 if METRICS[name].higher_is_better else -1
         if self.best is None or sign * scores[name] > sign * self.best.score:

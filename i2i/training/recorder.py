@@ -22,7 +22,7 @@ class Recorder:
         self._path = run.metrics
         try:
             self._lines = run.metrics.open("a", encoding="utf-8")
-            self._events = SummaryWriter(str(run.tensorboard), purge_step=first + 1 if first else None)
+            self._events = SummaryWriter(str(run.tensorboard), purge_step=first + 1)
         except OSError as error:
             refuse(run.path, error)
 

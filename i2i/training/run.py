@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from typing import Any, Literal
 from i2i.errors import RunError
 from i2i.files import refuse, write_text
 
+RUNS = Path("runs")  # where runs are made and looked for, unless told otherwise
 State = Literal["running", "interrupted", "failed", "finished"]
 
 
@@ -38,14 +40,13 @@ class Run:
     def create(cls, path: Path, plugin: str) -> Run:
         """Makes an empty run of `plugin` at `path`; raises RunError where it is not empty, I2IError if refused."""
         try:
-            path.mkdir(parents=True)
-        except FileExistsError:
-            if not path.is_dir():
-                raise RunError(f"{path}: is a file", "Choose another folder with --out.") from None
+            path.mkdir(parents=True, exist_ok=True)
             if any(path.iterdir()):
                 raise RunError(
                     f"{path}: is not empty", f"Go on with it by `i2i train --resume {path}`, or choose another --out."
-                ) from None
+                )
+        except FileExistsError:
+            raise RunError(f"{path}: is a file", "Choose another folder with --out.") from None
         except OSError as error:
             refuse(path, error)
         run = cls(path)
@@ -56,7 +57,18 @@ class Run:
     def next(cls, root: Path, plugin: str, name: str) -> Run:
         """Makes the next numbered run below `root`: `NAME-001`, `NAME-002`, ..."""
         numbers = [int(tail) for other in _names(root) if (tail := other.removeprefix(f"{name}-")).isdigit()]
-        return cls.create(root / f"{name}-{max(numbers, default=0) + 1:03d}", plugin)
+        for number in itertools.count(max(numbers, default=0) + 1):
+            path = root / f"{name}-{number:03d}"
+            try:
+                path.mkdir(parents=True)
+            except FileExistsError:
+                if not root.is_dir():
+                    raise RunError(f"{root}: is a file", "Choose another folder with --out.") from None
+                continue  # somebody else was faster
+            except OSError as error:
+                refuse(path, error)
+            return cls.create(path, plugin)
+        raise AssertionError("numbers do not end")
 
     @classmethod
     def open(cls, path: Path) -> Run:
@@ -80,9 +92,10 @@ class Run:
         return facts
 
     def note(self, **facts: object) -> None:
-        """Adds `facts` to `run.json`, which is replaced as a whole."""
-        known = self.facts() if self._facts.is_file() else {}
-        write_text(self._facts, json.dumps(known | facts, indent=2) + "\n")
+        """Adds `facts` to `run.json`, which is replaced as a whole; None removes one."""
+        known = (self.facts() if self._facts.is_file() else {}) | facts
+        kept = {name: fact for name, fact in known.items() if fact is not None}
+        write_text(self._facts, json.dumps(kept, indent=2) + "\n")
 
     def finish(self, state: State, **facts: object) -> None:
         """Notes how the run ended and when."""
@@ -100,7 +113,10 @@ def newest_model(root: Path) -> Path:
     """The `model.onnx` of the run below `root` that finished last; raises RunError where none has."""
     finished = []
     for run in runs(root):
-        facts = run.facts()
+        try:
+            facts = run.facts()
+        except RunError:  # a damaged run does not hide the others
+            continue
         if facts.get("state") == "finished" and run.model.is_file():
             finished.append((str(facts.get("ended", "")), run.path.name, run.model))
     if not finished:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -20,8 +20,8 @@ class Stop:
 
 
 @contextmanager
-def stopping() -> Iterator[Stop]:
-    """Turns the first SIGINT or SIGTERM into a wish; a second one acts as it always does."""
+def stopping(heard: Callable[[], None]) -> Iterator[Stop]:
+    """Turns the first SIGINT or SIGTERM into a wish, and calls `heard`; a second one acts as it always does."""
     stop = Stop()
     if threading.current_thread() is not threading.main_thread():
         yield stop  # only the main thread may handle signals
@@ -31,6 +31,7 @@ def stopping() -> Iterator[Stop]:
     def wish(number: int, frame: FrameType | None) -> None:
         stop.signal = signal.Signals(number)
         restore()
+        heard()
 
     def restore() -> None:
         for number, handler in before.items():
@@ -42,3 +43,21 @@ def stopping() -> Iterator[Stop]:
         yield stop
     finally:
         restore()
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """Makes SIGTERM raise KeyboardInterrupt, as SIGINT does, so that what is begun can be cleaned up."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGTERM)
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

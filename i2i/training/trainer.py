@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from i2i.config import ObjectiveConfig, PenaltyConfig, TrainerConfig
+from i2i.errors import TrainingError
 from i2i.games.game import Batch, Game, Match, Outputs
 from i2i.games.objectives import OBJECTIVES
 from i2i.games.penalties import PENALTIES
@@ -16,6 +17,10 @@ from i2i.games.pool import ImagePool
 from i2i.training.average import Average
 from i2i.training.device import autocast_type
 from i2i.training.schedule import factor
+
+RESERVED = frozenset(
+    {"adversarial", "discriminator", "accuracy", "lr", "images_per_second", "step", "kind", *PENALTIES}
+)
 
 
 class Trainer:
@@ -39,9 +44,13 @@ class Trainer:
         settings: dict[str, PenaltyConfig] = {name: getattr(objective, name) for name in PENALTIES}
         self._penalties = {name: setting for name, setting in settings.items() if setting.weight > 0}
         self._rates = (config.lr, config.lr if config.discriminator_lr is None else config.discriminator_lr)
+        self._moved = {
+            player: [parameter for parameter in networks.parameters() if parameter.requires_grad]
+            for player, networks in self._players()
+        }
         self.optimizers = {
-            player: torch.optim.Adam(networks.parameters(), rate, betas=config.betas, fused=config.fused or None)
-            for (player, networks), rate in zip(self._players(), self._rates, strict=True)
+            player: torch.optim.Adam(moved, rate, betas=config.betas, fused=config.fused or None)
+            for (player, moved), rate in zip(self._moved.items(), self._rates, strict=True)
         }
 
     def play(self, batches: Sequence[Batch]) -> dict[str, Tensor]:
@@ -85,7 +94,7 @@ class Trainer:
         return logits.float()
 
     def _discriminators_move(self, batch: Batch, outputs: Outputs, number: int) -> dict[str, Tensor]:
-        self.game.discriminators.requires_grad_(True)
+        self._let_discriminators_learn(True)
         losses: list[Tensor] = []
         right: list[Tensor] = []
         penalties: dict[str, list[Tensor]] = {}
@@ -106,7 +115,7 @@ class Trainer:
         return {name: value.detach() for name, value in reported.items()}
 
     def _generators_move(self, batch: Batch, outputs: Outputs) -> dict[str, Tensor]:
-        self.game.discriminators.requires_grad_(False)
+        self._let_discriminators_learn(False)
         adversarial = []
         for match in self.game.matches(batch, outputs):
             fake = self._logits(match, match.fake, match.condition)
@@ -115,9 +124,19 @@ class Trainer:
             adversarial.append(self._objective.generator(real, fake))
         with self._casting():
             own: Mapping[str, Tensor] = self.game.terms(batch, outputs)
+        clash = RESERVED & own.keys()
+        if clash:
+            raise TrainingError(
+                f"{type(self.game).__name__}.terms: the name {', '.join(sorted(clash))} is taken by the trainer",
+                "Call the term something else.",
+            )
         terms = {"adversarial": torch.stack(adversarial).sum(), **{name: term.float() for name, term in own.items()}}
         self._descend("generators", terms.values())
         return {name: term.detach() for name, term in terms.items()}
+
+    def _let_discriminators_learn(self, learn: bool) -> None:
+        for parameter in self._moved["discriminators"]:  # what the game itself has frozen stays so
+            parameter.requires_grad_(learn)
 
     def _descend(self, player: str, losses: Iterable[Tensor]) -> None:
         optimizer = self.optimizers[player]

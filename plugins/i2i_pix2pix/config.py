@@ -50,6 +50,12 @@ class Pix2PixConfig(RunConfig):
                 f"data.size {self.data.size} cannot be halved {needed} times: choose a multiple of {step}, "
                 f"such as {max(1, round(self.data.size / step)) * step}"
             )
+        layers = self.game.discriminator_layers
+        if self.data.size < 3 * 2**layers:  # or the last two convolutions leave nothing
+            raise ValueError(
+                f"game.discriminator_layers {layers} leaves no patch of an image of {self.data.size} pixels: "
+                f"take fewer, or a data.size of {3 * 2**layers} or more"
+            )
         return self
 
 

@@ -104,7 +104,7 @@ def test_patterns_are_expanded(place: Path, model: str) -> None:
         picture(name)
     Path("e.png.txt").touch()
     assert translate("*.png", "**/d*", "-m", model, "-o", "out").exit_code == 0
-    assert tree(place / "out") == ["a.png", "b.png", "d.png"]
+    assert tree(place / "out") == ["a.png", "b.png", "x/d.png"]
     picture("odd[1].png")
     assert translate("odd[1].png", "-m", model).exit_code == 0
     assert Path("odd[1].pix2pix.png").is_file()
@@ -352,10 +352,7 @@ def test_the_whole_process_prints_what_it_should_and_no_more(place: Path, model:
     done = run("-m", "i2i", "translate", "a.png", "large.png", "-m", model)
     assert done.returncode == 1
     assert done.stdout.startswith("1 translated, 1 failed, in ")
-    assert done.stderr == (
-        "error: large.png: 12000 x 12000 pixels, over the limit of 89,478,485\n"
-        "  Make it smaller.\n"
-    )
+    assert done.stderr == ("error: large.png: 12000 x 12000 pixels, over the limit of 89,478,485\n  Make it smaller.\n")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
@@ -368,6 +365,7 @@ def test_ctrl_c_leaves_whole_files_only(place: Path, model: str) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - jobs in the background ignore it
     )
     deadline = time.monotonic() + 30
     while not list(place.glob("out/*.png")) and time.monotonic() < deadline:
@@ -383,3 +381,36 @@ def test_ctrl_c_leaves_whole_files_only(place: Path, model: str) -> None:
     assert all(name.endswith(".png") and not name.startswith(".") for name in written)
     for name in written:
         np.testing.assert_array_equal(pixels_of(place / "out" / name), 255 - pixels)
+
+
+def test_a_name_of_the_greatest_length_stops_nothing(place: Path, model: str) -> None:
+    picture(f"in/{'n' * 240}.png")
+    picture("in/short.png")
+    assert translate("in", "-m", model, "-o", "out").exit_code == 0
+    assert tree(place / "out") == sorted([f"{'n' * 240}.png", "short.png"])
+    picture(f"{'n' * 245}.png")
+    result = translate(f"{'n' * 245}.png", "-m", model)
+    assert result.exit_code == 1
+    assert "cannot be written" in result.stderr
+
+
+def test_an_empty_input_is_a_mistake_and_not_the_folder_one_is_in(place: Path, model: str) -> None:
+    picture("a.png")
+    result = translate("", "-m", model)
+    assert result.exit_code == 1
+    assert "an INPUT is empty" in result.stderr
+    assert tree(place) == ["a.png"]
+
+
+def test_a_pattern_is_mirrored_below_its_fixed_part(place: Path, model: str) -> None:
+    picture("photos/x/a.png")
+    picture("photos/y/a.png")
+    assert translate("photos/**/*.png", "-m", model, "-o", "maps").exit_code == 0
+    assert tree(place / "maps") == ["x/a.png", "y/a.png"]
+
+
+def test_a_pattern_leaves_out_what_it_made_before(place: Path, model: str) -> None:
+    picture("a.png")
+    for _ in range(2):
+        assert translate("*.png", "-m", model, "--overwrite").exit_code == 0
+    assert tree(place) == ["a.pix2pix.png", "a.png"]

@@ -201,3 +201,20 @@ def test_progress_counts_every_pair(paired, config):
     calls = []
     open_splits(config(), progress=lambda *call: calls.append(call))
     assert calls == [(n, 5, "checking the images") for n in range(1, 6)]
+
+
+@pytest.mark.parametrize("misspelt", ["Train", "trian"])
+def test_a_split_that_is_missing_on_one_side_is_never_trained_on_instead(save, tmp_path, misspelt):
+    for part in ("train", "val", "test"):
+        save(f"A/{part}/x{part}.png")
+        save(f"B/{misspelt if part == 'train' else part}/x{part}.png")
+    with pytest.raises(DataError, match=r"B: has test, validation, but no train"):
+        open_splits(DataConfig(source=str(tmp_path), size=16))
+
+
+def test_splits_beside_a_and_b_are_used(save, tmp_path):
+    for folder in ("", "val/", "test/"):
+        for side in "AB":
+            save(f"{folder}{side}/{folder.strip('/') or 'train'}.png")
+    splits = open_splits(DataConfig(source=str(tmp_path), size=16))
+    assert (splits.train.names, splits.validation.names, splits.test.names) == (["train"], ["val"], ["test"])

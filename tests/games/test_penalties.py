@@ -17,7 +17,7 @@ class Linear(nn.Module):
 
     def forward(self, image, condition):
         seen = image if condition is None else image + condition
-        return (self.weight.to(seen.dtype) * seen).sum((1, 2, 3))
+        return (self.weight.to(seen.dtype) * seen).sum((1, 2, 3))[:, None]
 
 
 class Quadratic(nn.Module):
@@ -28,7 +28,18 @@ class Quadratic(nn.Module):
         self.a = nn.Parameter(torch.tensor(0.7))
 
     def forward(self, image, condition):
-        return self.a * image.square().flatten(1).sum(1) / 2
+        return self.a * image.square().flatten(1).sum(1, keepdim=True) / 2
+
+
+class Patches(nn.Module):
+    """Sees every image four times: the penalty is that of the mean logit, however many there are."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, image, condition):
+        return self.inner(image, condition).repeat(1, 4).reshape(-1, 1, 2, 2)
 
 
 @pytest.fixture
@@ -50,6 +61,15 @@ def test_r1_looks_at_real_images_and_r2_at_fake_ones(match):
     for penalty, images in ((r1, match.real), (r2, match.fake)):
         expected = 0.5 * 0.7**2 * images.double().square().sum((1, 2, 3)).mean().item()
         assert penalty(match).item() == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", PENALTIES)
+def test_the_number_of_logits_of_an_image_changes_nothing(name, match):
+    values = []
+    for discriminator in (match.discriminator, Patches(match.discriminator)):
+        torch.manual_seed(0)
+        values.append(PENALTIES[name](Match(discriminator, match.real, match.fake, match.condition)).item())
+    assert values[0] == pytest.approx(values[1], rel=1e-6)
 
 
 def test_gradient_penalty_looks_between_real_and_fake(match):

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from safetensors.torch import load_file
 from i2i import api
 from i2i import plugin as plugins
 from i2i.config import Layer, dump
-from i2i.errors import I2IError, RunError
+from i2i.errors import I2IError, RunError, TrainingError
 from i2i.training import checkpoint as checkpoints
 from i2i.training.observer import Observer
 from i2i.training.run import Run
@@ -37,9 +38,11 @@ def play(settings, out, observer=None, resumed=None):
     plugin = plugins.load("pix2pix")
     config = api.configure(plugin, [Layer("test", settings)])
     session = Session(plugin, config, observer)
+    if resumed is not None:
+        session.resume(resumed)
     run = Run.create(out, plugin.name) if resumed is None else Run.open(out)
     run.config.write_text(dump(config))
-    session.play(run, resumed)
+    session.play(run)
     return run
 
 
@@ -151,3 +154,65 @@ def test_resuming_what_is_finished_or_is_no_run(finished, tmp_path):
         api.resume(finished.path)
     with pytest.raises(RunError, match="is no run"):
         api.resume(tmp_path)
+
+
+def test_a_resume_that_does_not_fit_leaves_the_run_as_it_was(finished, tmp_path):
+    run = Run(shutil.copytree(finished.path, tmp_path / "run"))
+    before = run.config.read_text(), run.facts()
+    with pytest.raises(RunError, match="of other networks"):
+        api.resume(run.path, {"trainer": {"steps": 14}, "game": {"filters": 4}})
+    assert (run.config.read_text(), run.facts()) == before
+
+
+def test_a_longer_run_that_is_cut_short_in_its_export_can_be_gone_on_with(finished, tmp_path, monkeypatch):
+    from i2i_export import run as exporting
+
+    def cut(*_):
+        raise KeyboardInterrupt
+
+    run = Run(shutil.copytree(finished.path, tmp_path / "run"))
+    old = run.model.read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(exporting, "export_run", cut)
+        assert api.resume(run.path, {"trainer": {"steps": 14}}).facts()["state"] == "interrupted"
+    assert run.model.read_bytes() == old
+    assert api.resume(run.path).facts()["state"] == "finished"
+    assert run.model.read_bytes() != old
+
+
+def test_weights_that_are_not_finite_are_never_saved(small, tmp_path):
+    settings = merged(small, trainer={"lr": 1e30, "log_every": 100, "validate_every": 2})
+    with pytest.raises(TrainingError, match="not finite"):
+        play(settings, tmp_path / "run")
+    for checkpoint in checkpoints.find(tmp_path / "run" / "checkpoints"):
+        assert all(torch.isfinite(tensor.float()).all() for tensor in checkpoint.tensors().values())
+
+
+def test_another_metric_forgets_the_best_score_of_the_first(small, tmp_path):
+    run = play(small, tmp_path / "run")
+    (*_, last) = checkpoints.find(run.checkpoints)
+    resumed = play(merged(small, trainer={"steps": 8, "best_by": "ssim"}), run.path, resumed=last)
+    assert checkpoints.find(resumed.checkpoints)[-1].best.metric == "ssim"
+
+
+def test_changed_data_is_said_on_resuming(finished, pairs, tmp_path):
+    run = Run(shutil.copytree(finished.path, tmp_path / "run"))
+    other = shutil.copytree(pairs, tmp_path / "other")
+    for side in "AB":
+        shutil.copy(other / side / "00.png", other / side / "new.png")
+    said = []
+
+    class Listening(Observer):
+        def said(self, message):
+            said.append(message)
+
+    api.resume(run.path, {"trainer": {"steps": 13}, "data": {"source": str(other)}}, observer=Listening())
+    assert any("the data is not what this run was started with" in line for line in said)
+
+
+def test_what_a_killed_process_left_is_removed(small, tmp_path):
+    run = play(small, tmp_path / "run")
+    left = run.checkpoints / ".step-0000009.0a1b2c3d.tmp"
+    left.mkdir()
+    api.resume(run.path, {"trainer": {"steps": 7}})
+    assert not left.exists()

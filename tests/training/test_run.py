@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -199,3 +200,17 @@ def test_a_run_does_not_overwrite_what_is_there(tmp_path):
         Run.create(tmp_path, "pix2pix")
     with pytest.raises(RunError, match="is a file"):
         Run.create(tmp_path / "photo.png", "pix2pix")
+
+
+def test_runs_that_start_together_get_numbers_of_their_own(tmp_path):
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda _: Run.next(tmp_path, "pix2pix", "pix2pix").path.name, range(24)))
+    assert sorted(made) == [f"pix2pix-{number:03d}" for number in range(1, 25)]
+
+
+def test_a_damaged_run_does_not_hide_the_others(tmp_path):
+    good, bad = (Run.next(tmp_path, "pix2pix", "pix2pix") for _ in range(2))
+    good.model.write_bytes(b"")
+    good.finish("finished")
+    (bad.path / "run.json").write_text("{")
+    assert newest_model(tmp_path) == good.model

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from i2i.config import ObjectiveConfig, TrainerConfig
+from i2i.errors import TrainingError
 from i2i.games.game import Export, Game, Match
 from i2i.training.schedule import factor
 from i2i.training.trainer import Trainer
@@ -154,9 +155,9 @@ def test_a_lazy_penalty_comes_at_its_interval_with_its_interval_as_weight():
         losses = lazy.play([batch(seed)])
         reported.append("r1" in losses)
         if "r1" in losses:
-            # Each of the 36 logits of an image has the gradient w on its 3 x 3 window; their sum overlaps.
+            # Each of the 36 logits of an image has the gradient w on its 3 x 3 window; their mean overlaps.
             image = torch.zeros(1, 1, 8, 8, dtype=torch.float64, requires_grad=True)
-            nn.functional.conv2d(image, weight[:, 1:].double()).sum().backward()
+            nn.functional.conv2d(image, weight[:, 1:].double()).mean().backward()
             assert losses["r1"].item() == pytest.approx(2.0 * 3 * image.grad.square().sum().item() / 2, rel=1e-4)
     assert reported == [True, False, False, True, False, False, True]
 
@@ -207,3 +208,31 @@ def test_the_published_schedule_over_epochs():
     ours = [factor(config, step, 200) for step in range(200)]
     theirs = [1 - max(0, k - 100) / 101 for k in range(1, 201)]
     assert ours == pytest.approx(theirs, abs=0.011)
+
+
+def test_what_a_game_has_frozen_stays_frozen():
+    trainer = make()
+    game = Counting()
+    game.discriminators["D"].net.bias.requires_grad_(False)
+    trainer = Trainer(game, ObjectiveConfig(), trainer.config, torch.device("cpu"))
+    before = game.discriminators["D"].net.bias.clone()
+    trainer.play([batch()])
+    assert torch.equal(game.discriminators["D"].net.bias, before)
+
+
+def test_a_term_may_not_take_a_name_of_the_trainer():
+    trainer = make()
+    trainer.game.terms = lambda batch, outputs: {"adversarial": outputs["fake"].mean()}
+    with pytest.raises(TrainingError, match=r"Counting\.terms: the name adversarial is taken"):
+        trainer.play([batch()])
+
+
+def test_a_network_under_a_second_name_is_averaged_too():
+    class Aliased(Counting):
+        def __init__(self):
+            super().__init__()
+            self.painter = self.generators["G"]
+
+    trainer = Trainer(Aliased(), ObjectiveConfig(), make().config, torch.device("cpu"))
+    assert trainer.average.game.painter is trainer.average.game.generators["G"]
+    assert trainer.average.game.painter is not trainer.game.painter

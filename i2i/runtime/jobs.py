@@ -103,8 +103,13 @@ def _expand(inputs: Iterable[str | bytes], output: Path | None, tag: str) -> Ite
         else:
             matches = map(Path, sorted(glob.glob(given, recursive=True)))  # noqa: PTH207 - absolute patterns too
             images = [match for match in matches if match.suffix.lower() in SUFFIXES and match.is_file()]
-            images = [image for image in images if not _made_earlier(image, images, output, tag)]
             base = _fixed_part(given)
+            images = _outside(images, base, output)
+            if output is None:  # what an earlier call made lies beside its original, with the tag in its name
+                stems = {(image.parent, image.stem) for image in images}
+                images = [
+                    image for image in images if (image.parent, image.name.removesuffix(f".{tag}.png")) not in stems
+                ]
             yield from (_Found(str(image), image, image.relative_to(base)) for image in images)
             if not images:
                 yield Refused(given, ImageError(f"{given}: matches no image file", _readable()))
@@ -117,24 +122,18 @@ def _fixed_part(pattern: str) -> Path:
     return Path(*parts[:fixed])
 
 
-def _made_earlier(image: Path, images: Sequence[Path], output: Path | None, tag: str) -> bool:
-    """Whether an image that a pattern finds is what an earlier call made of another that it finds."""
-    if output is not None:
-        return image.resolve().is_relative_to(output.resolve()) and output.resolve() != Path.cwd()
-    original = image.name.removesuffix(f".{tag}.png")
-    return original != image.name and any(o.parent == image.parent and o.stem == original for o in images)
+def _outside(images: Iterable[Path], folder: Path, output: Path | None) -> list[Path]:
+    """Those of the images below `folder` that are not in an `output` below it, where an earlier call put them."""
+    if output is None or folder.resolve() not in output.resolve().parents:
+        return list(images)
+    made = output.resolve()
+    return [image for image in images if not image.resolve().is_relative_to(made)]
 
 
 def _in_folder(folder: Path, output: Path | None) -> Iterator[_Found | Refused]:
-    inside = output.resolve() if output is not None else None
-    if inside == folder.resolve():
-        inside = None
-    empty = True
-    for image in find(folder):
-        if inside is None or not image.resolve().is_relative_to(inside):  # else: made by an earlier call
-            empty = False
-            yield _Found(str(image), image, image.relative_to(folder), folder)
-    if empty:
+    images = _outside(find(folder), folder, output)
+    yield from (_Found(str(image), image, image.relative_to(folder), folder) for image in images)
+    if not images:
         yield Refused(str(folder), ImageError(f"{folder}: holds no image files", _readable()))
 
 

@@ -414,3 +414,11 @@ def test_a_pattern_leaves_out_what_it_made_before(place: Path, model: str) -> No
     for _ in range(2):
         assert translate("*.png", "-m", model, "--overwrite").exit_code == 0
     assert tree(place) == ["a.pix2pix.png", "a.png"]
+
+
+@pytest.mark.parametrize("given", ["photos", "photos/*.png"])
+@pytest.mark.parametrize("output", [".", "photos/.."])
+def test_an_output_folder_around_the_input_hides_nothing(place: Path, model: str, given: str, output: str) -> None:
+    picture("photos/a.png")
+    assert translate(given, "-m", model, "-o", output).exit_code == 0
+    assert tree(place) == ["a.png", "photos/a.png"]

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 
 import onnx
 from torch import nn
 
 from i2i import images
-from i2i.artifact import Description, Parity
+from i2i.artifact import Description
 from i2i.config import RunConfig
 from i2i.errors import ExportError
 from i2i.files import replacing, write_text
@@ -57,7 +56,7 @@ def export_run(run: Run, config: RunConfig, game: Game, plugin_version: str) -> 
     onnx.helper.set_model_props(model, description.properties())
     with replacing(run.model) as aside:
         aside.write_bytes(model.SerializeToString())
-    write_text(run.parity, _report(parity))
+    write_text(run.parity, parity.model_dump_json(indent=2) + "\n")
     return description
 
 
@@ -70,10 +69,6 @@ def _examples(run: Run, export: Export) -> list[images.Pixels]:
             "Put some images of the kind that is to be translated there.",
         )
     return [images.to_pixels(images.read(path), export.channels_in) for path in paths]
-
-
-def _report(parity: Parity) -> str:
-    return json.dumps(parity.model_dump(), indent=2) + "\n"
 
 
 def _batch_statistics(game: Game) -> str:

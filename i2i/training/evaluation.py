@@ -18,25 +18,23 @@ from i2i.training.batches import RawBatch, prepare
 @torch.no_grad()
 def evaluate(game: Game, batches: Iterable[RawBatch], device: torch.device) -> dict[str, float]:
     """Mean scores of the game's outputs, in float32 as deployed, over all images of `batches`."""
-    return _mean(
-        score(shown["output"], shown["target"]) for raw in batches if (shown := game.previews(_prepared(raw, device)))
-    )
+    shown = (game.previews(_prepared(raw, device)) for raw in batches)
+    return _mean(score(each["output"], each["target"]) for each in shown)
 
 
 @torch.no_grad()
 def copying(batches: Iterable[RawBatch], device: torch.device) -> dict[str, float]:
     """Mean scores of the inputs themselves, which any translator should beat; nothing where their channels differ."""
+    prepared = (_prepared(raw, device) for raw in batches)
     return _mean(
-        score(batch["input"], batch["target"])
-        for raw in batches
-        if (batch := _prepared(raw, device))["input"].shape == batch["target"].shape
+        score(each["input"], each["target"]) for each in prepared if each["input"].shape == each["target"].shape
     )
 
 
 @torch.no_grad()
 def grid(game: Game, raw: RawBatch, device: torch.device) -> Pixels:
-    """The previews of a batch as one picture: a row for each image, a column for each kind; uint8 `[H, W, 3 or 4]`."""
-    columns = [_column(images) for images in game.previews(_prepared(raw, device)).values()]
+    """The previews of a batch as one picture: a row for each image, a column for each kind; uint8 `[H, W, 3]`."""
+    columns = [_column(shown) for shown in game.previews(_prepared(raw, device)).values()]
     return _beside(columns, axis=1)
 
 

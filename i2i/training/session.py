@@ -56,14 +56,15 @@ class Session:
         """Trains into `run` until the last step or a signal."""
         machine = describe(self.device, autocast_type(self.device, self.config.trainer.precision))
         versions = {"i2i": __version__, "python": platform.python_version(), "torch": torch.__version__}
-        run.note(state="running", data=self.splits.description, device=machine, versions=versions)
-        run.note(ended=None, error=None, signal=None, scores=None)  # of an earlier attempt
+        names = self._names()
+        started_with = run.facts().get("names", names)
+        ended: dict[str, object] = dict.fromkeys(("ended", "error", "signal", "scores"))  # of an earlier attempt
+        facts = {"data": self.splits.description, "names": names, "device": machine, "versions": versions}
+        run.note(state="running", **facts, **ended)
         for line in (f"{run.path}: {self.splits.description}", machine):
             self.observer.said(line)
-        names = self._names()
-        if self._resumed is not None and run.facts().get("names", names) != names:
+        if self._resumed is not None and started_with != names:
             self.observer.said("the data is not what this run was started with: it goes on, but as another run")
-        run.note(names=names)
         return Fitting(run, self.config, self._trainer, self.splits, self.observer, self._resumed).fit()
 
     def _names(self) -> str:

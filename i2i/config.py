@@ -31,9 +31,17 @@ class DataConfig(Section):
     """Where the images come from and how they are brought to one size."""
 
     source: str = Field("openmoji", min_length=1, description="a folder, or the name of an embedded set")
+    second: str | None = Field(None, min_length=1, description="unpaired: the folder of B, where source is that of A")
     direction: Literal["AtoB", "BtoA"] = Field("AtoB", description="which side of a pair is the input")
     input_channels: int = Field(3, ge=1, le=4, description="1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha")
     target_channels: int = Field(3, ge=1, le=4, description="likewise, of what is to be made")
+    classes: tuple[str, ...] | None = Field(
+        None, min_length=1, description="labelled: names in the order of their numbers; null: all that the data has"
+    )
+    scale: int = Field(1, ge=1, le=8, description="upscaled: pixels of the target along a side for one of the input")
+    evaluation_size: Positive | None = Field(
+        None, description="upscaled: side of the middle square that is validated; null: the whole image"
+    )
     size: Annotated[int, Field(ge=8)] = Field(
         256, description="pixels along the side of the square that the networks are trained on"
     )
@@ -69,16 +77,17 @@ class PenaltyConfig(Section):
 
     weight: NonNegative = Field(0.0, description="0: not used")
     interval: Positive = Field(
-        1, description="on every so manieth move of the discriminators, with `interval` its weight"
+        1, description="on every so manieth move of the discriminators, with so many times its weight"
     )
+
+
+ObjectiveName = Literal["minimax", "nonsaturating", "lsgan", "hinge", "wasserstein", "relativistic"]
 
 
 class ObjectiveConfig(Section):
     """The value function of the game."""
 
-    name: Literal["minimax", "nonsaturating", "lsgan", "hinge", "wasserstein", "relativistic"] = Field(
-        "nonsaturating", description="minimax, nonsaturating, lsgan, hinge, wasserstein or relativistic"
-    )
+    name: ObjectiveName = Field("nonsaturating", description=", ".join(get_args(ObjectiveName)))
     gradient_penalty: PenaltyConfig = Field(
         default_factory=PenaltyConfig, description="WGAN-GP: keeps gradients between real and fake at norm 1; often 10"
     )
@@ -119,8 +128,8 @@ class TrainerConfig(Section):
         None, description="steps between validations, each with a checkpoint; null: a twentieth of the steps"
     )
     log_every: Positive = Field(20, description="steps between lines in metrics.jsonl")
-    best_by: Literal["psnr", "ssim", "mae"] = Field(
-        "psnr", description="validation metric that names the best checkpoint"
+    best_by: str | None = Field(
+        None, description="validation metric that names the best checkpoint; null: the first that is reported"
     )
     keep: Positive = Field(2, description="newest checkpoints that are kept beside the best")
 
@@ -136,6 +145,7 @@ class RunConfig(Section):
     plugin: str = Field(description="which architecture")
     seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(0, description="decides weights, order, augmentation and noise")
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu, cuda or cuda:N")
+    init: str | None = Field(None, min_length=1, description="a run of the same networks to start from")
     data: DataConfig = Field(default_factory=DataConfig, description="images")
     objective: ObjectiveConfig = Field(default_factory=ObjectiveConfig, description="the game's value")
     trainer: TrainerConfig = Field(default_factory=TrainerConfig, description="time")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
@@ -18,7 +18,15 @@ if TYPE_CHECKING:
 GROUP = "i2i.plugins"
 API_VERSION = 1
 
-Kind = Literal["paired"]
+Kind = Literal["paired", "unpaired", "upscaled", "images", "labelled"]
+"""What data a game needs: what its batches hold, and by which protocol it is scored.
+
+paired: `input` and `target`, which lie upon each other. unpaired: `input` and `target`, which have nothing to do with
+each other. upscaled: `input`, and `target`, `data.scale` times as large. images: `target`. labelled: `target`, `label`.
+"""
+
+Stages = Callable[[RunConfig], Mapping[str, RunConfig]]
+"""From the config of a run to those of its stages, in their order; each starts from what the one before has learned."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +35,7 @@ class Plugin:
 
     game: `"package.module:function"`; the function takes the resolved config and returns the game.
     presets: what a first run needs on a `"cpu"` and on a `"cuda"` device; anything that the user says goes before it.
+    stages: where a run is several trainings; the last one is the run itself, the others are runs inside it.
     """
 
     name: str
@@ -36,6 +45,7 @@ class Plugin:
     config: type[RunConfig]
     game: str
     presets: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    stages: Stages | None = None
     api_version: int = API_VERSION
 
     def build(self, config: RunConfig) -> Game:

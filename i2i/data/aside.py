@@ -1,10 +1,12 @@
-"""Which pairs are set aside: decided for each by its name, whatever the seed, the machine and the other pairs."""
+"""Which samples are set aside: decided for each by its name, whatever the seed, the machine and the other samples."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from hashlib import blake2b
+
+from i2i.data.sources import Parts, Source
 
 
 def share(name: str) -> float:
@@ -20,3 +22,18 @@ def held_out(names: Iterable[str], fraction: float) -> set[str]:
         return set()
     wanted = sum(rank < fraction for rank, _ in ranked)
     return {name for _, name in ranked[: max(1, min(wanted, len(ranked) - 1))]}
+
+
+def set_aside(parts: Parts, classes: Mapping[Source, str], fraction: float) -> Parts:
+    """Takes sources from training for validation, where the data has no such split: the same share of each class."""
+    if "validation" in parts or fraction == 0:
+        return parts
+    by_class: dict[str, list[str]] = {}
+    for source in parts["train"]:
+        by_class.setdefault(classes.get(source, ""), []).append(source.name)
+    aside = {name for names in by_class.values() for name in held_out(names, fraction)}
+    return {
+        **parts,
+        "train": [source for source in parts["train"] if source.name not in aside],
+        "validation": [source for source in parts["train"] if source.name in aside],
+    }

@@ -1,24 +1,23 @@
-"""Training pairs cut, mirrored, turned and zoomed, both sides alike, by albumentations."""
+"""Training images cut, mirrored, turned and zoomed by albumentations, the two of a pair alike."""
 
 from __future__ import annotations
 
 import os
 import threading
-from typing import Any
-
-os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # or the import asks the network for a newer version
-
-import albumentations as al
-import cv2
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any, Final
 
 from i2i.config import DataConfig
 from i2i.images import Pixels
 
+_KEYS: Final = ("image", "target")  # as which a Compose knows them
+
 
 class Augmentation:
-    """Cuts a random `size` x `size` from a pair, and mirrors, turns and zooms it as configured.
+    """Cuts a random `size` x `size` from images, and mirrors, turns and zooms them as configured.
 
-    A pure function of the pair and the seed, from any thread. What a turn or a zoom brings in from outside the image
+    A pure function of the images and the seed, from any thread. What a turn or a zoom brings in from outside the image
     is its reflection; the values in between are bicubic.
     """
 
@@ -26,21 +25,25 @@ class Augmentation:
         self._config = config
         self._of_thread = threading.local()  # a Compose holds its random state, so each thread has its own
 
-    def __call__(self, image: Pixels, target: Pixels, seed: int) -> tuple[Pixels, Pixels]:
-        """`[H, W, C]` and `[H, W, K]`, H and W at least `size`, to `[size, size, C]` and `[size, size, K]`.
+    def __call__(self, images: Sequence[Pixels], seed: int) -> tuple[Pixels, ...]:
+        """One or two images `[H, W, C]`, H and W at least `size`, all alike to `[size, size, C]`.
 
-        `seed` is from 0 to 2**32 - 1.
+        Two are of one height and width, their channels may differ. `seed` is from 0 to 2**32 - 1.
         """
         if not hasattr(self._of_thread, "compose"):
             self._of_thread.compose = _compose(self._config)
         compose = self._of_thread.compose
         compose.set_random_seed(seed)
-        both: dict[str, Any] = compose(image=image, target=target)
-        return both["image"], both["target"]
+        keys = _KEYS[: len(images)]
+        made: dict[str, Pixels] = compose(**dict(zip(keys, images, strict=True)))
+        return tuple(made[key] for key in keys)
 
 
-def _compose(config: DataConfig) -> al.Compose:
-    steps: list[al.DualTransform] = []
+def _compose(config: DataConfig) -> Any:
+    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # or the import asks the network for a newer version
+    # Imported when the first image is augmented: it brings torch along, which looking at data does without.
+    al, cv2 = import_module("albumentations"), import_module("cv2")
+    steps = []
     if config.rotate or config.zoom:  # before the cut, which then takes from what really lies around it
         steps.append(
             al.Affine(

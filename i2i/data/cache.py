@@ -18,19 +18,19 @@ _GROUPS: Final = (  # control groups, version 2 and 1: limit, use, and the part 
 
 
 class Cache:
-    """Pairs of images by key, up to a number of bytes; what does not fit is made again each time.
+    """Images, one or several together, by key, up to a number of bytes; what does not fit is made again each time.
 
-    Nothing is ever put out: where every pair is asked for once an epoch in a random order, whatever is kept is as good
+    Nothing is ever put out: where every one is asked for once an epoch in a random order, whatever is kept is as good
     as anything else. What comes out is read-only and the same whether it was kept or made.
     """
 
     def __init__(self, budget: int) -> None:
         self._free = budget
-        self._kept: dict[Hashable, tuple[Pixels, Pixels]] = {}
+        self._kept: dict[Hashable, tuple[Pixels, ...]] = {}
         self._lock = threading.Lock()
 
-    def get(self, key: Hashable, make: Callable[[], tuple[Pixels, Pixels]]) -> tuple[Pixels, Pixels]:
-        """The pair kept under `key`, or `make()`."""
+    def get(self, key: Hashable, make: Callable[[], tuple[Pixels, ...]]) -> tuple[Pixels, ...]:
+        """What is kept under `key`, or `make()`."""
         kept = self._kept.get(key)
         if kept is not None:
             return kept

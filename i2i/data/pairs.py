@@ -1,84 +1,74 @@
-"""The pairs of one split as pixels of one size."""
+"""Paired: an input and a target that lie upon each other."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from PIL import Image
-
 from i2i import images
 from i2i.config import DataConfig
-from i2i.data.cache import Cache
+from i2i.data.augment import Augmentation
+from i2i.data.decoded import Bring, Decoded, check_large, fitted, middle
+from i2i.data.samples import Sample, evenly
 from i2i.data.sources import Source
 from i2i.errors import DataError
 from i2i.images import Pixels
 
 
 class Pairs:
-    """A sequence of image pairs, brought to a size by `config.fit`, in a fixed order.
+    """Pairs of images: `input` and `target` are cut, mirrored, turned and zoomed alike."""
 
-    `side` is the pixels along the side of the square (stretch) or along the shorter side (scale): `config.resized` for
-    training, which cuts from it, and `config.size` for evaluation.
-    """
+    uniform = True
 
-    def __init__(self, sources: Sequence[Source], config: DataConfig, *, side: int, cache: Cache) -> None:
-        self._sources = list(sources)
+    def __init__(self, pairs: Decoded, config: DataConfig) -> None:
+        self._pairs = pairs
         self._config = config
-        self._side = side
-        self._cache = cache
+        self._augment = Augmentation(config)
 
     def __len__(self) -> int:
-        return len(self._sources)
+        return len(self._pairs)
 
     @property
     def names(self) -> list[str]:
-        """What each pair is called: its path within the split without the suffix."""
-        return [source.name for source in self._sources]
+        """The names of the pairs."""
+        return self._pairs.names
 
     def spread(self, count: int) -> Pairs:
         """At most `count` of the pairs, evenly spaced."""
-        count = min(count, len(self))
-        chosen = [self._sources[index * len(self) // count] for index in range(count)]
-        return Pairs(chosen, self._config, side=self._side, cache=self._cache)
+        return Pairs(self._pairs.chosen(evenly(len(self), count)), self._config)
 
     def read(self, index: int) -> tuple[Pixels, Pixels]:
-        """Input and target, uint8 `[H, W, C]` and `[H, W, K]`, H and W at least `config.size`, read-only.
+        """Input and target whole, uint8 `[H, W, C]` and `[H, W, K]`, H and W at least `config.size`, read-only."""
+        image, target = self._pairs.read(index)
+        return image, target
 
-        Raises DataError, which names the file, where it cannot be used.
-        """
-        source = self._sources[index]
-        return self._cache.get((source, self._side), lambda: self._decode(source))
+    def training(self, index: int, seed: int) -> Sample:
+        """Both sides through the same augmentation."""
+        image, target = self._augment(self.read(index), seed)
+        return {"input": image, "target": target}
 
-    def _decode(self, source: Source) -> tuple[Pixels, Pixels]:
-        config = self._config
+    def evaluating(self, index: int) -> Sample:
+        """The whole square, as published; with `fit` scale or none the middle one."""
+        size = self._config.size
+        image, target = (middle(pixels, size, size) for pixels in self.read(index))
+        return {"input": image, "target": target}
+
+
+def bring_pair(config: DataConfig, side: int) -> Bring:
+    """Brings both images of a pair to one size by `config.fit`, the input first as `config.direction` says."""
+
+    def bring(source: Source) -> tuple[Pixels, Pixels]:
         a, b = source.open()
         image, target = (a, b) if config.direction == "AtoB" else (b, a)
         if config.fit == "none":
-            _check_uncut(source.name, image, target, config.size)
-        height, width = _fitted(image, config.fit, self._side)
+            if image.size != target.size:
+                raise DataError(
+                    f"{source.name}: input of {image.width} x {image.height} "
+                    f"and target of {target.width} x {target.height} pixels",
+                    "data.fit none needs both of one size; set data.fit to stretch or scale.",
+                )
+            check_large(source.name, image.size, config.size)
+        height, width = fitted(image.size, config.fit, side)
         return (
             images.resize(images.to_pixels(image, config.input_channels), height, width),
             images.resize(images.to_pixels(target, config.target_channels), height, width),
         )
 
-
-def _fitted(image: Image.Image, fit: str, side: int) -> tuple[int, int]:
-    if fit == "stretch":
-        return side, side
-    if fit == "none":
-        return image.height, image.width
-    shorter = min(image.size)
-    return round(image.height * side / shorter), round(image.width * side / shorter)
-
-
-def _check_uncut(name: str, image: Image.Image, target: Image.Image, size: int) -> None:
-    if image.size != target.size:
-        raise DataError(
-            f"{name}: input of {image.width} x {image.height} and target of {target.width} x {target.height} pixels",
-            "data.fit none needs both of one size; set data.fit to stretch or scale.",
-        )
-    if min(image.size) < size:
-        raise DataError(
-            f"{name}: {image.width} x {image.height} pixels, smaller than data.size {size}",
-            "Set data.fit to stretch or scale, or make data.size smaller.",
-        )
+    return bring

@@ -1,10 +1,10 @@
-"""A pair of images before it is decoded: two files, two files in memory, or one file with both side by side."""
+"""An image, or a pair of images, before it is decoded: files, files in memory, halves and parts of larger images."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from PIL import Image
 
@@ -12,19 +12,83 @@ from i2i import images
 from i2i.errors import DataError, ImageError
 
 Part = Literal["train", "validation", "test"]
+PARTS: Final[tuple[Part, ...]] = ("train", "validation", "test")
 
 
 class Source(Protocol):
-    """Where one pair comes from; told apart by identity."""
+    """Where one image or one pair comes from; told apart by identity."""
 
     @property
     def name(self) -> str:
-        """What the pair is called within its split: its path without the suffix, with `/`."""
+        """What it is called within its split: its path without the suffix, with `/`."""
         ...
 
-    def open(self) -> tuple[Image.Image, Image.Image]:
-        """A and B, decoded, of the same proportions; raises DataError, which names the file and what is wrong."""
+    def open(self) -> tuple[Image.Image, ...]:
+        """The image, or A and B, decoded; raises DataError, which names the file and what is wrong."""
         ...
+
+
+Parts = dict[Part, list[Source]]
+"""The sources of each split that the data tells apart."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """The sources that a folder or an embedded set has for one kind of data.
+
+    sides: one, or those of A and of B where they are unrelated. classes: the class of each source, where there are any.
+    description: of an embedded set. layout: of a folder, in words. whole: whether all can be read for certain.
+    warnings: for the user to see.
+    """
+
+    sides: list[Parts]
+    classes: dict[Source, str] = field(default_factory=dict)
+    description: str = ""
+    layout: str = ""
+    whole: bool = False
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, eq=False)
+class OneImage:
+    """An image in a file, or in memory."""
+
+    name: str
+    file: Path | Image.Image
+
+    def open(self) -> tuple[Image.Image]:
+        """The image; raises DataError where it cannot be read."""
+        return (_read(self.file, self.name) if isinstance(self.file, Path) else self.file,)
+
+
+@dataclass(frozen=True, eq=False)
+class Cut:
+    """The same part (left, top, right, bottom) of one or more images that are in memory."""
+
+    name: str
+    whole: tuple[Image.Image, ...]
+    box: tuple[int, int, int, int]
+
+    def open(self) -> tuple[Image.Image, ...]:
+        """The part of each."""
+        return tuple(image.crop(self.box) for image in self.whole)
+
+
+@dataclass(frozen=True, eq=False)
+class OneOf:
+    """One image of a pair: 0 is A and 1 is B."""
+
+    pair: Source
+    side: int
+
+    @property
+    def name(self) -> str:
+        """The name of the pair."""
+        return self.pair.name
+
+    def open(self) -> tuple[Image.Image]:
+        """The image alone."""
+        return (self.pair.open()[self.side],)
 
 
 @dataclass(frozen=True, eq=False)

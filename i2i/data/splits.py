@@ -1,100 +1,164 @@
-"""What a DataConfig means: its pairs found, checked, and set apart for training, validation and test."""
+"""What a DataConfig means: its images found, checked, and set apart for training, validation and test."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
 
 from i2i.config import DataConfig
-from i2i.data import openmoji
-from i2i.data.aside import held_out
+from i2i.data.aside import set_aside
 from i2i.data.cache import Cache, free_memory
 from i2i.data.check import find_broken, warnings
-from i2i.data.folder import LAYOUTS, Found, find_pairs
-from i2i.data.pairs import Pairs
-from i2i.data.sources import Part, Source
+from i2i.data.decoded import Bring, Decoded, bring_one
+from i2i.data.embedded import EMBEDDED
+from i2i.data.labels import check_classes, choose
+from i2i.data.layouts import LAYOUTS, find
+from i2i.data.pairs import Pairs, bring_pair
+from i2i.data.samples import Samples
+from i2i.data.singles import Images
+from i2i.data.sources import PARTS, Found, Part, SideBySide, TwoImages
 from i2i.data.threads import Progress, thread_count
+from i2i.data.unpaired import Unpaired
+from i2i.data.upscaled import Upscaled, bring_upscaled, check_config
 from i2i.errors import DataError, did_you_mean
-
-EMBEDDED: Final = ("openmoji",)
-_PARTS: Final[tuple[Part, ...]] = ("train", "validation", "test")
-
-Sources = dict[Part, list[Source]]
+from i2i.plugin import Kind
 
 
 @dataclass(frozen=True)
 class Splits:
-    """The pairs for each purpose.
+    """The samples for each purpose.
 
-    `validation` is empty only where there is a single pair or `DataConfig.validation` is 0; `test` is empty where the
-    data has no such split. `description` is one sentence for the model; `warnings` are for the user to see once.
+    `validation` is empty only where there is a single image or `DataConfig.validation` is 0; `test` is empty where the
+    data has no such split. `description` is one sentence for the model; `warnings` are for the user to see once;
+    `classes` are the names of the classes in the order of their numbers, none where the data is not labelled.
     """
 
-    train: Pairs
-    validation: Pairs
-    test: Pairs
+    train: Samples
+    validation: Samples
+    test: Samples
     description: str
     warnings: list[str] = field(default_factory=list)
+    classes: tuple[str, ...] = ()
 
 
-def open_splits(config: DataConfig, *, progress: Progress | None = None) -> Splits:
+def open_splits(config: DataConfig, kind: Kind = "paired", *, progress: Progress | None = None) -> Splits:
     """Opens the set or the folder that `config.source` names; an embedded set goes before a folder of the same name.
 
     Every file is decoded once, here, so that none stops a training that has begun; what fits in the cache is kept.
-    Up to 1 in 20 broken pairs are left out with a warning. Which pairs are set aside is decided by their names alone:
-    adding others moves none. Raises DataError where there are no pairs, or too many broken ones.
+    Up to 1 in 20 broken ones are left out with a warning. Which are set aside is decided by their names alone: adding
+    others moves none. Raises DataError where there is nothing to train on, or too much is broken.
     """
+    found, classes = choose(_find(config, kind, progress), config.classes)
+    found = replace(found, sides=[set_aside(parts, found.classes, config.validation) for parts in found.sides])
+    if kind == "upscaled":
+        check_config(config, given=_twofold(found))
     cache = Cache(int(config.cache * free_memory()))
-    if config.source in EMBEDDED:
-        parts, description = openmoji.load(config.resized, config.size, progress=progress)
-        return _splits(parts, config, cache, description, [])
-    found = _find(config)
-    sources = _set_aside(found.parts, config.validation)
-    opened = [_pairs(sources, part, config, cache) for part in _PARTS]
-    broken = find_broken(opened, threads=thread_count(config.workers), progress=progress)
-    left = {
-        part: [source for index, source in enumerate(sources.get(part, [])) if (number, index) not in broken]
-        for number, part in enumerate(_PARTS)
-    }
-    if not left["train"]:
-        raise DataError(f"{config.source}: no pair to train on")
-    count = sum(map(len, left.values()))
-    description = f"{count} pairs of images from the folder '{Path(config.source).resolve().name}'"
-    return _splits(left, config, cache, description, found.warnings + warnings(broken))
+    decoded = [
+        {part: Decoded(parts.get(part, []), _bring(kind, config, part, side), cache) for part in PARTS}
+        for side, parts in enumerate(found.sides)
+    ]
+    said = list(found.warnings)
+    if not found.whole:
+        noun = "pair" if kind == "paired" or _twofold(found) else "image"
+        every = [images for parts in decoded for images in parts.values()]
+        broken = find_broken(every, noun=noun, threads=thread_count(config.workers), progress=progress)
+        left = iter(every[n].without({index for split, index in broken if split == n}) for n in range(len(every)))
+        decoded = [{part: next(left) for part in parts} for parts in decoded]
+        said += warnings(list(broken.values()), noun)
+    check_classes([found.classes[source] for source in decoded[0]["train"].sources] if classes else [], classes)
+    train, validation, test = (
+        _samples(kind, config, part, [parts[part] for parts in decoded], found, classes) for part in PARTS
+    )
+    if not len(train):
+        raise DataError(f"data.source {config.source}: nothing is left to train on")
+    sizes = f"{len(train)} to train, {len(validation)} to validate and {len(test)} to test"
+    what = found.description or _described(kind, config, [sum(map(len, parts.values())) for parts in decoded], classes)
+    return Splits(train, validation, test, f"{what}{_how(kind, config)}: {sizes}.", said, classes)
 
 
-def _find(config: DataConfig) -> Found:
-    folder = Path(config.source).expanduser()
+def _find(config: DataConfig, kind: Kind, progress: Progress | None) -> Found:
+    if config.second is not None and kind != "unpaired":
+        raise DataError(
+            f"data.second {config.second}: this architecture takes one folder", "A second one is for unpaired data."
+        )
+    if config.source in EMBEDDED and config.second is None:
+        embedded = EMBEDDED[config.source]
+        if kind not in embedded.kinds:
+            serving = [each.name for each in EMBEDDED.values() if kind in each.kinds]
+            raise DataError(
+                f"data.source {config.source}: has no {kind} data, but {', '.join(embedded.kinds)}",
+                f"Embedded sets of {kind} data: {', '.join(serving)}.",
+            )
+        return embedded.load(config, kind, progress)
+    second = None if config.second is None else _folder("data.second", config.second, kind)
+    return find(_folder("data.source", config.source, kind), second, kind)
+
+
+def _folder(key: str, given: str, kind: Kind) -> Path:
+    folder = Path(given).expanduser()
     if folder.is_dir():
-        return find_pairs(folder)
+        return folder
     what = "a file, not a folder" if folder.exists() else "no folder and no embedded set of that name"
-    guess = did_you_mean(config.source, EMBEDDED)
     raise DataError(
-        f"data.source {config.source}: {what}{guess}", f"Embedded sets: {', '.join(EMBEDDED)}.\n  {LAYOUTS}"
+        f"{key} {given}: {what}{did_you_mean(given, EMBEDDED)}",
+        f"Embedded sets: {', '.join(EMBEDDED)}.\n  {LAYOUTS[kind]}",
     )
 
 
-def _set_aside(parts: Sources, fraction: float) -> Sources:
-    """Takes pairs from training for validation, where the data has no validation split of its own."""
-    if "validation" in parts or fraction == 0:
-        return parts
-    train = parts["train"]
-    aside = held_out((source.name for source in train), fraction)
-    return {
-        **parts,
-        "train": [source for source in train if source.name not in aside],
-        "validation": [source for source in train if source.name in aside],
-    }
+def _twofold(found: Found) -> bool:
+    """Whether a source holds two images."""
+    return any(isinstance(source, (TwoImages, SideBySide)) for source in found.sides[0]["train"])
 
 
-def _pairs(parts: Sources, part: Part, config: DataConfig, cache: Cache) -> Pairs:
-    side = config.resized if part == "train" else config.size
-    return Pairs(parts.get(part, []), config, side=side, cache=cache)
+def _bring(kind: Kind, config: DataConfig, part: Part, side: int) -> Bring:
+    size = config.resized if part == "train" else config.size
+    match kind:
+        case "paired":
+            return bring_pair(config, size)
+        case "upscaled":
+            return bring_upscaled(config, config.size if part == "train" else _evaluated(config, part) or config.scale)
+        case "unpaired":
+            is_input = (side == 0) == (config.direction == "AtoB")
+            return bring_one(config, config.input_channels if is_input else config.target_channels, size)
+    return bring_one(config, config.target_channels, size)
 
 
-def _splits(parts: Sources, config: DataConfig, cache: Cache, description: str, said: list[str]) -> Splits:
-    train, validation, test = (_pairs(parts, part, config, cache) for part in _PARTS)
-    sizes = f"{len(train)} to train, {len(validation)} to validate and {len(test)} to test"
-    direction = "A to B" if config.direction == "AtoB" else "B to A"
-    return Splits(train, validation, test, f"{description}, {direction}: {sizes}.", said)
+def _evaluated(config: DataConfig, part: Part) -> int | None:
+    """The side of the square that is scored: of test images it is all."""
+    return config.evaluation_size if part == "validation" else None
+
+
+def _samples(
+    kind: Kind, config: DataConfig, part: Part, sides: list[Decoded], found: Found, classes: tuple[str, ...]
+) -> Samples:
+    match kind:
+        case "paired":
+            return Pairs(sides[0], config)
+        case "unpaired":
+            inputs, targets = sides if config.direction == "AtoB" else sides[::-1]
+            return Unpaired(inputs, targets, config)
+        case "upscaled":
+            return Upscaled(sides[0], config, _evaluated(config, part))
+        case "labelled":
+            return Images(sides[0], config, [classes.index(found.classes[source]) for source in sides[0].sources])
+        case "images":
+            return Images(sides[0], config)
+
+
+def _described(kind: Kind, config: DataConfig, counts: list[int], classes: tuple[str, ...]) -> str:
+    folders = [f"'{Path(given).resolve().name}'" for given in (config.source, config.second) if given is not None]
+    place = f"from the folder{'s' * (len(folders) - 1)} {' and '.join(folders)}"
+    match kind:
+        case "paired":
+            return f"{counts[0]} pairs of images {place}"
+        case "unpaired":
+            return f"{counts[0]} images of A and {counts[1]} of B, unpaired, {place}"
+        case "labelled":
+            return f"{counts[0]} images of {len(classes)} classes {place}"
+    return f"{counts[0]} images {place}"
+
+
+def _how(kind: Kind, config: DataConfig) -> str:
+    if kind in ("paired", "unpaired"):
+        return ", A to B" if config.direction == "AtoB" else ", B to A"
+    return f", to be made {config.scale} times as large" if kind == "upscaled" and config.scale > 1 else ""

@@ -9,6 +9,7 @@ from PIL import Image
 
 from i2i.config import DataConfig
 from i2i.data import Splits, open_splits
+from i2i.plugin import Kind
 
 Save = Callable[..., Path]
 
@@ -45,8 +46,8 @@ def paired(save: Save, tmp_path: Path) -> Callable[[int], Path]:
 def opened(tmp_path: Path) -> Callable[..., Splits]:
     """Opens tmp_path at 16 pixels without resizing, unless told otherwise."""
 
-    def do(**settings: object) -> Splits:
-        return open_splits(DataConfig.model_validate(small(tmp_path, **settings)))
+    def do(kind: Kind = "paired", **settings: object) -> Splits:
+        return open_splits(DataConfig.model_validate(small(tmp_path, **settings)), kind)
 
     return do
 

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from i2i.config import DataConfig
 from i2i.data import Loader, evaluation, open_splits
 from i2i.errors import DataError
 
@@ -16,7 +15,7 @@ NONE = {"flip": False, "rotate": 0.0, "zoom": 0.0}
 
 
 def first_batches(config, n, *, batch=4, seed=0, first=0):
-    with Loader(open_splits(config).train, config, batch=batch, seed=seed).read(first) as batches:
+    with Loader(open_splits(config).train, batch=batch, seed=seed, threads=config.workers).read(first) as batches:
         return list(islice(batches, n))
 
 
@@ -29,7 +28,7 @@ def same(one, other):
 def names_drawn(splits, config, positions, **loader):
     """Which training pairs the first `positions` samples are, told by their pixels."""
     known = {splits.train.read(index)[0].tobytes(): name for index, name in enumerate(splits.train.names)}
-    with Loader(splits.train, config, **loader).read() as batches:
+    with Loader(splits.train, threads=config.workers, **loader).read() as batches:
         samples = [sample for batch in islice(batches, -(-positions // loader["batch"])) for sample in batch["input"]]
     return [known[sample.tobytes()] for sample in samples[:positions]]
 
@@ -141,7 +140,7 @@ def test_batches_are_the_callers_own(paired, config):
     settings = config(size=24, **NONE)
     pairs = open_splits(settings).train
     before = pairs.read(0)[0].copy()
-    with Loader(pairs, settings, batch=1, seed=0).read() as batches:
+    with Loader(pairs, batch=1, seed=0, threads=2).read() as batches:
         next(batches)["input"][:] = 0
     assert np.array_equal(pairs.read(0)[0], before)
 
@@ -152,7 +151,7 @@ def test_each_side_has_its_channels(paired, config, channels):
     settings = config(input_channels=channels[0], target_channels=channels[1], **ALL)
     (batch,) = first_batches(settings, 1)
     assert (batch["input"].shape[3], batch["target"].shape[3]) == channels
-    (batch,) = evaluation(open_splits(settings).validation, settings, batch=2)
+    (batch,) = evaluation(open_splits(settings).validation, batch=2, threads=2)
     assert (batch["input"].shape, batch["target"].shape) == tuple((1, 16, 16, c) for c in channels)
 
 
@@ -162,7 +161,7 @@ def test_evaluation_is_every_pair_in_order_stretched_to_the_square(save, opened,
             save(f"test/{side}/{index}.png", 20, 30)
             save(f"train/{side}/{index}.png", 20, 30)
     splits = opened(fit="stretch")
-    batches = list(evaluation(splits.test, config(fit="stretch"), batch=2))
+    batches = list(evaluation(splits.test, batch=2, threads=2))
     assert [len(batch["input"]) for batch in batches] == [2, 2, 1]
     expected = [Image.open(save(f"test/B/{name}.png", 20, 30)).resize((16, 16), 3) for name in splits.test.names]
     assert np.array_equal(np.concatenate([batch["target"] for batch in batches]), np.stack(expected))
@@ -174,7 +173,7 @@ def test_evaluation_of_the_other_fits_is_the_middle(save, config, fit):
         for side in "AB":
             path = save(f"{part}/{side}/x.png", 40, 20)
     settings = config(fit=fit)
-    (batch,) = evaluation(open_splits(settings).validation, settings, batch=8)
+    (batch,) = evaluation(open_splits(settings).validation, batch=8, threads=0)
     image = Image.open(path)
     whole = image.resize((32, 16), Image.Resampling.BICUBIC) if fit == "scale" else image
     left, top = (whole.width - 16) // 2, (whole.height - 16) // 2
@@ -183,9 +182,9 @@ def test_evaluation_of_the_other_fits_is_the_middle(save, config, fit):
 
 def test_leaving_the_loader_stops_its_threads(paired, config):
     paired(6)
-    settings = config(workers=3)
+    settings = config()
     before = set(threading.enumerate())
-    with Loader(open_splits(settings).train, settings, batch=2, seed=0).read() as batches:
+    with Loader(open_splits(settings).train, batch=2, seed=0, threads=3).read() as batches:
         next(batches)
         assert len(set(threading.enumerate()) - before) > 0
     assert set(threading.enumerate()) == before
@@ -194,11 +193,11 @@ def test_leaving_the_loader_stops_its_threads(paired, config):
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_file_that_vanishes_during_training_is_named(paired, config, workers):
     folder = paired(3)
-    settings = config(workers=workers, cache=0.0)
+    settings = config(cache=0.0)
     splits = open_splits(settings)
     (folder / "B" / f"{splits.train.names[0]}.png").unlink()
     with (
-        Loader(splits.train, settings, batch=4, seed=0).read() as batches,
+        Loader(splits.train, batch=4, seed=0, threads=workers).read() as batches,
         pytest.raises(DataError, match=rf"B.{splits.train.names[0]}\.png: No such file"),
     ):
         next(batches)
@@ -207,9 +206,9 @@ def test_a_file_that_vanishes_during_training_is_named(paired, config, workers):
 def test_no_pairs_are_nothing_to_train_on(paired, config):
     paired(2)
     splits = open_splits(config())
-    with pytest.raises(DataError, match="no pairs to train on"):
-        Loader(splits.test, config(), batch=1, seed=0)
-    assert list(evaluation(splits.test, DataConfig(), batch=1)) == []
+    with pytest.raises(DataError, match="nothing to train on"):
+        Loader(splits.test, batch=1, seed=0, threads=0)
+    assert list(evaluation(splits.test, batch=1, threads=0)) == []
 
 
 @pytest.mark.parametrize(("count", "shown"), [(3, [0, 3, 6]), (9, [0, 1, 2, 3, 4, 5, 6, 7, 8]), (100, range(9))])

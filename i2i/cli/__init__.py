@@ -17,7 +17,9 @@ from i2i.version import __version__
 COMMANDS = {
     "train": ("i2i.cli.train", "Train a translator and export it."),
     "translate": ("i2i.cli.translate", "Translate images with an exported model."),
+    "generate": ("i2i.cli.generate", "Make images from noise with an exported model."),
     "export": ("i2i.cli.export", "Export a run's best weights to one ONNX file."),
+    "data": ("i2i.cli.data", "List the embedded sets, show one, or check a folder before training."),
     "plugins": ("i2i.cli.plugins", "List the installed architectures."),
     "completion": ("i2i.cli.completion", "Print the completion script of a shell."),
 }

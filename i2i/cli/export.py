@@ -15,12 +15,16 @@ def command(run: Path, as_json: bool) -> None:
     """Export the best weights of RUN to RUN/model.onnx, checked against the network."""
     from i2i import api
 
-    description = api.export(run)
+    described = api.export(run)
     if as_json:
-        click.echo(json.dumps(description.model_dump(mode="json"), indent=2))
+        shown = {path.name: description.model_dump(mode="json") for path, description in described.items()}
+        click.echo(json.dumps(shown, indent=2))
         return
-    parity = description.parity
-    click.echo(
-        f"{run / 'model.onnx'}: differs from the network by at most {parity.largest} of 255, "
-        f"in {parity.differing:.2%} of the values of {parity.cases} images\nNext:\n  i2i translate PICTURE -m {run}"
-    )
+    for path, description in described.items():
+        parity = description.parity
+        click.echo(
+            f"{path}: differs from the network by at most {parity.largest} of 255, "
+            f"in {parity.differing:.2%} of the values of {parity.cases} images"
+        )
+    noise = next(iter(described.values())).kind == "noise"
+    click.echo(f"Next:\n  i2i generate {run}" if noise else f"Next:\n  i2i translate PICTURE -m {run}")

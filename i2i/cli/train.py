@@ -30,7 +30,14 @@ def _plugins(context: click.Context, parameter: click.Parameter, incomplete: str
     """
 )
 @click.argument("plugin", required=False, shell_complete=_plugins)
-@click.option("--data", type=click.Path(), metavar="DIR", help="Folder of images, or the name of an embedded set.")
+@click.option(
+    "--data",
+    "sources",
+    type=click.Path(),
+    multiple=True,
+    metavar="DIR",
+    help="Folder of images, or the name of an embedded set. Unpaired: one with A and B, or twice, A and then B.",
+)
 @click.option(
     "--config",
     "configs",
@@ -51,10 +58,11 @@ def _plugins(context: click.Context, parameter: click.Parameter, incomplete: str
     metavar="RUN",
     help="Go on with a run from its newest checkpoint.",
 )
+@click.option("--init", type=click.Path(), metavar="RUN", help="Start from the best weights of another run.")
 @click.option("--print-config", is_flag=True, help="Print every key with its value and meaning, and stop.")
 def command(
     plugin: str | None,
-    data: str | None,
+    sources: tuple[str, ...],
     configs: tuple[Path, ...],
     assignments: tuple[str, ...],
     steps: int | None,
@@ -62,15 +70,26 @@ def command(
     device: str | None,
     out: Path | None,
     resumed: Path | None,
+    init: str | None,
     print_config: bool,
 ) -> None:
     """Train PLUGIN, check it on images it has not seen, and export it to one file."""
     from i2i import api
     from i2i.cli.progress import Display
 
+    if len(sources) > 2:
+        raise click.UsageError("--data stands there more than twice: it takes the folder of A and that of B")
     layers = [
         *(read_yaml(path) for path in configs),
-        *_options({"data.source": data, "trainer.steps": steps, "seed": seed, "device": device}),
+        *_options(
+            {
+                **dict(zip(("data.source", "data.second"), sources, strict=False)),
+                "init": init,
+                "trainer.steps": steps,
+                "seed": seed,
+                "device": device,
+            }
+        ),
         *(parse_assignment(text) for text in assignments),
     ]
     if resumed is not None:
@@ -93,14 +112,14 @@ def command(
 
 
 def _options(values: dict[str, Any]) -> list[Layer]:
-    names = {"data.source": "--data", "trainer.steps": "--steps", "seed": "--seed", "device": "--device"}
+    names = {"data.source": "--data", "data.second": "--data", "trainer.steps": "--steps"}
     layers = []
     for key, value in values.items():
         if value is not None:
             tree: Any = value
             for part in reversed(key.split(".")):
                 tree = {part: tree}
-            layers.append(Layer(names[key], tree))
+            layers.append(Layer(names.get(key, f"--{key}"), tree))
     return layers
 
 
@@ -111,11 +130,18 @@ def _conclude(run: Run) -> None:
         click.echo("  " + shlex.join(["i2i", "train", "--resume", str(run.path)]))
         sys.exit(128 + signal.Signals[facts["signal"]])
     scores = facts["scores"]
-    made, copied = scores["model"], scores["copying"]
-    line = f"PSNR {made['psnr']:.2f} dB, SSIM {made['ssim']:.3f} over the {scores['images']} {scores['split']} images"
-    if copied:
-        line += f"; copying the input scores {copied['psnr']:.2f} dB, {copied['ssim']:.3f}"
-    example = min(run.examples.iterdir())
-    model = [] if run.path.parent == RUNS else ["-m", str(run.path)]
-    click.echo(f"{line}\nExported and checked: {run.model}\nNext:")
-    click.echo("  " + shlex.join(["i2i", "translate", str(example), *model]))
+    click.echo(f"{_figures(scores['model'])} over the {scores['images']} {scores['split']} images")
+    for name, figures in scores["baselines"].items():
+        click.echo(f"{_figures(figures)} by {name}")
+    click.echo(f"Exported and checked: {', '.join(str(path) for path in sorted(run.path.glob('model*.onnx')))}")
+    model = [] if run.path.parent == RUNS else [str(run.path)]
+    if facts["kind"] == "noise":
+        command = ["generate", *model]
+    else:
+        example = min(path for path in run.examples.iterdir() if path.is_file())
+        command = ["translate", str(example), *(["-m", *model] if model else [])]
+    click.echo("Next:\n  " + shlex.join(["i2i", *command]))
+
+
+def _figures(figures: dict[str, float]) -> str:
+    return ", ".join(f"{name} {value:.4g}" for name, value in figures.items())

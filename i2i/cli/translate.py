@@ -6,18 +6,17 @@ import json
 import sys
 import time
 import warnings
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from i2i.cli import INTERRUPTED
+from i2i.cli.deployed import model_or_newest, progress
 from i2i.errors import I2IError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from i2i.runtime.jobs import Job, Refused
     from i2i.runtime.pipeline import Result
     from i2i.runtime.translator import Translator
@@ -28,6 +27,7 @@ _PIPE = "-"
 @click.command()
 @click.argument("inputs", metavar="INPUT...", nargs=-1, required=True, type=click.Path())
 @click.option("-m", "--model", type=click.Path(path_type=Path), help="An .onnx file or a run. Default: the newest run.")
+@click.option("--direction", metavar="NAME", help="Like BtoA, of a model that was trained in several.")
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="A file for one image, a folder for more, - for stdout."
 )
@@ -38,6 +38,7 @@ _PIPE = "-"
 def command(
     inputs: tuple[str, ...],
     model: Path | None,
+    direction: str | None,
     output: Path | None,
     device: str,
     overwrite: bool,
@@ -53,6 +54,7 @@ def command(
     i2i translate photos                  mirrors the folder as photos.pix2pix
     i2i translate photos -o maps          mirrors it as maps
     i2i translate - < a.png > b.png       reads stdin, writes PNG to stdout
+    i2i translate maps --direction BtoA   the other way, by a model of both
 
     One bad file does not stop the others; it is named, and the exit status is 1.
     """
@@ -63,10 +65,12 @@ def command(
     warnings.filterwarnings("ignore", module=r"PIL\.")
     done: list[Result] = []
     try:
+        from i2i.runtime.find import find_model
         from i2i.runtime.jobs import plan
         from i2i.runtime.translator import Translator
 
-        path = _model(model)
+        named = model_or_newest(model, "image")
+        path = named if direction is None else find_model(named, direction)
         given = [_stdin() if name == _PIPE else name for name in inputs]
         once = len(inputs) == 1 and (inputs[0] == _PIPE or Path(inputs[0]).is_file())
         translator = Translator.load(path, device, once=once)
@@ -75,7 +79,10 @@ def command(
         if to_stdout:
             _to_stdout(translator, given[0], flatten)
             return
-        tasks = plan(given, output=output, plugin=translator.description.plugin, overwrite=overwrite)
+        # The other direction of the model that was meant has names of its own: an image may go both ways.
+        other = direction if direction is not None and path != find_model(named) else ""
+        plugin = translator.description.plugin
+        tasks = plan(given, output=output, plugin=plugin, direction=other, overwrite=overwrite)
         start = time.perf_counter()
         _to_files(translator, tasks, flatten, done)
     except KeyboardInterrupt:
@@ -96,7 +103,7 @@ def _to_files(translator: Translator, tasks: list[Job | Refused], flatten: bool,
     from i2i.runtime.pipeline import translate_files
 
     with (
-        _progress(len(tasks)) as (advance, say),
+        progress("translating", len(tasks)) as (advance, say),
         closing(translate_files(translator, tasks, flatten=flatten)) as results,
     ):
         for result in results:
@@ -127,34 +134,6 @@ def _stdin() -> bytes:
     if sys.stdin.isatty():
         raise I2IError("-: stdin is a terminal, not an image", "Pipe one in: i2i translate - < photo.png > out.png")
     return sys.stdin.buffer.read()
-
-
-def _model(given: Path | None) -> Path:
-    if given is None:
-        from i2i.training.run import RUNS, newest_model
-
-        given = newest_model(RUNS)
-        click.echo(f"model: {given}", err=True)
-    return given
-
-
-@contextmanager
-def _progress(images: int) -> Iterator[tuple[Callable[[], None], Callable[[str], None]]]:
-    """How to advance by an image and how to say a line on stderr; with a bar on a terminal, for more than one image."""
-    if images < 2 or not sys.stderr.isatty():
-        yield (lambda: None), (lambda text: click.echo(text, err=True))
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns = TextColumn("translating"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("", total=images)
-        yield (
-            lambda: bar.advance(task),
-            lambda text: console.print(text, markup=False, highlight=False, soft_wrap=True),
-        )
 
 
 def _naming(result: Result) -> str:

@@ -1,1 +1,1 @@
-"""From an artifact to translated images: torch-free, by onnxruntime."""
+"""From an artifact to translated or generated images: torch-free, by onnxruntime."""

@@ -43,16 +43,17 @@ class _Found:
 
 
 def plan(
-    inputs: Sequence[str | bytes], *, output: Path | None, plugin: str, overwrite: bool = False
+    inputs: Sequence[str | bytes], *, output: Path | None, plugin: str, direction: str = "", overwrite: bool = False
 ) -> list[Job | Refused]:
     """Pairs each image of `inputs` (paths, folders, patterns, or an image's bytes) with its output, in order.
 
-    Without `output`, `a.jpg` becomes `a.PLUGIN.png` beside it, and folder `f` is mirrored as `f.PLUGIN`. `output` is
-    the file for a single image if it has an image's suffix, otherwise the folder for all; missing folders are made.
-    Inputs that are missing, and outputs that exist, are `Refused`, the latter unless `overwrite`; an input is never
-    overwritten. Raises I2IError, with nothing made, where two images would become one file or `output` cannot be.
+    Without `output`, `a.jpg` becomes `a.PLUGIN.png` beside it, and folder `f` is mirrored as `f.PLUGIN`; with a
+    direction, `a.PLUGIN.DIRECTION.png` and `f.PLUGIN.DIRECTION`. `output` is the file for a single image if it has an
+    image's suffix, otherwise the folder for all; missing folders are made. Inputs that are missing, and outputs that
+    exist, are `Refused`, the latter unless `overwrite`; an input is never overwritten. Raises I2IError, with nothing
+    made, where two images would become one file or `output` cannot be.
     """
-    tag = re.sub(r"[^\w.-]+", "-", plugin)
+    tag = file_tag(f"{plugin}.{direction}" if direction else plugin)
     expanded = list(_expand(inputs, output, tag))
     found = [item for item in expanded if isinstance(item, _Found)]
     as_file = output is not None and output.suffix.lower() in SUFFIXES and not output.is_dir()
@@ -85,6 +86,11 @@ def plan(
     if output is not None and any(isinstance(task, Job) for task in tasks):
         _make(output.parent if as_file else output)
     return tasks
+
+
+def file_tag(name: str) -> str:
+    """The name, of a plugin or a class, as part of a file's name."""
+    return re.sub(r"[^\w.-]+", "-", name)
 
 
 def _expand(inputs: Iterable[str | bytes], output: Path | None, tag: str) -> Iterator[_Found | Refused]:

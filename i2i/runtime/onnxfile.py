@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from i2i.errors import ArtifactError
@@ -22,6 +23,7 @@ _PARTS: Final[dict[str, dict[int, str]]] = {
     "tensor": {},
 }
 _EXTERNAL_DATA: Final = 13
+_PROPERTY: Final = 14  # of a model: a message of two strings, key 1 and value 2
 _FIXED_LENGTHS: Final = {1: 8, 5: 4}  # wire type -> bytes
 _HINT: Final = "Copy it again from where it was exported, or give another model with -m."
 
@@ -31,18 +33,33 @@ def check(path: Path) -> None:
 
     Tensors are stepped over, not read: the time goes with the number of nodes, not with the size.
     """
-    try:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            external = _keeps_weights_elsewhere(data)
-    except OSError as error:
-        raise ArtifactError(f"{path}: cannot be read: {error.strerror or error}", _HINT) from None
-    except (ValueError, IndexError):
-        raise ArtifactError(f"{path}: not a whole ONNX model: empty, cut off, or of another kind", _HINT) from None
+    with _opened(path) as data:
+        external = _keeps_weights_elsewhere(data)
     if external:
         raise ArtifactError(
             f"{path}: keeps its weights in other files, which i2i does not read",
             "Give a model.onnx that `i2i train` or `i2i export` wrote: those are one file.",
         )
+
+
+def properties(path: Path) -> dict[str, str]:
+    """The `metadata_props` of a model; raises ArtifactError for a file that is no whole ONNX model."""
+    with _opened(path) as data:
+        held = [_fields(data, begin, end) for field, begin, end in _fields(data, 0, len(data)) if field == _PROPERTY]
+        pairs = [{field: data[begin:end].decode(errors="replace") for field, begin, end in pair} for pair in held]
+    return {pair.get(1, ""): pair.get(2, "") for pair in pairs}
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[mmap.mmap]:
+    """The bytes of the file; turns what goes wrong while they are parsed into an ArtifactError."""
+    try:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            yield data
+    except OSError as error:
+        raise ArtifactError(f"{path}: cannot be read: {error.strerror or error}", _HINT) from None
+    except (ValueError, IndexError):
+        raise ArtifactError(f"{path}: not a whole ONNX model: empty, cut off, or of another kind", _HINT) from None
 
 
 def _keeps_weights_elsewhere(data: mmap.mmap) -> bool:

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import io
 from contextlib import redirect_stdout
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, final
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from i2i.artifact import INPUT, OUTPUT, Description, describe
+from i2i.artifact import INPUT, LABEL, NOISE, OUTPUT, Description
 from i2i.errors import ArtifactError, DeviceError, ImageError
-from i2i.runtime import onnxfile
+from i2i.images import Pixels
 from i2i.runtime.device import Device, choose, usable_cores
+from i2i.runtime.find import read_description
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
-Pixels = NDArray[np.uint8]
+    from i2i.artifact import Kind
 
 _FATAL = 4  # what onnxruntime logs below this arrives here as an exception, or is of no use to a user
+_DOES: Final[dict[Kind, tuple[str, str]]] = {
+    "image": ("translates images, and makes none from noise", "Use: i2i translate IMAGE -m {}"),
+    "noise": ("makes images from noise, and translates none", "Use: i2i generate {}"),
+}
 _CUDA, _CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 
 
@@ -39,51 +45,43 @@ class Session:
         self.device = f"cuda:{options.get('device_id', 0)}" if self.provider == _CUDA else "cpu"
         self._inference = inference
 
-    def run(self, pixels: Pixels) -> Pixels:
-        """Translates uint8 `[N, H, W, C]`, H and W as the description asks, to `[N, H*scale, W*scale, C']`.
+    def run(self, inputs: Mapping[str, NDArray[Any]], promised: tuple[int, int, int, int], work: str) -> Pixels:
+        """Gives the inputs to the model and takes its output, uint8 `[N, H, W, C]` of the `promised` shape.
 
-        Raises ImageError where memory does not suffice, and ArtifactError where the model fails or breaks its word.
+        work: what it is busy with, like '640 x 480 pixels', for the errors: ImageError where memory does not suffice,
+        and ArtifactError where the model fails or breaks its word.
         """
-        images, height, width, _ = pixels.shape
         try:
-            translated = self._inference.run([OUTPUT], {INPUT: pixels})[0]
+            made = self._inference.run([OUTPUT], inputs)[0]
         except Exception as error:  # onnxruntime's errors have no common base but this
-            raise _failure(error, self.name, height, width) from error
-        scale = self.description.scale
-        promised = (images, height * scale, width * scale, self.description.channels_out)
-        if translated.dtype != np.uint8 or translated.shape != promised:
+            raise self._failure(str(error), work) from error
+        if made.dtype != np.uint8 or made.shape != promised:
             raise ArtifactError(
-                f"{self.name}: gave {translated.dtype} {list(translated.shape)} where its description promises "
+                f"{self.name}: gave {made.dtype} {list(made.shape)} where its description promises "
                 f"uint8 {list(promised)}",
                 "Export the model again.",
             )
-        result: Pixels = translated
+        result: Pixels = made
         return result
 
-
-def find_model(path: Path) -> Path:
-    """The model that `path` names, itself or as a run directory; raises ArtifactError where there is none."""
-    if path.is_dir():
-        if not (path / "model.onnx").is_file():
-            raise ArtifactError(
-                f"{path}: holds no model.onnx",
-                f"If it is a run, `i2i export {path}` makes it; otherwise give an .onnx file.",
-            )
-        return path / "model.onnx"
-    if not path.is_file():
-        raise ArtifactError(f"{path}: there is no such file", "Give an .onnx file or a run directory.")
-    return path
+    def _failure(self, text: str, work: str) -> ArtifactError | ImageError:
+        if any(sign in text for sign in ("bad_alloc", "Failed to allocate", "out of memory", "CUDA failure 2")):
+            cure = "Make the image smaller, or use" if self.description.kind == "image" else "Use"
+            return ImageError(f"{work} do not fit into memory", f"{cure} another --device.")
+        return ArtifactError(f"{self.name}: fails at {work}: {_first_line(text)}", "Export the model again.")
 
 
-def open_session(path: Path, device: str = "auto", *, once: bool = False) -> Session:
-    """Opens the artifact at `path` (or in that run directory) on `auto`, `cpu`, `cuda` or `cuda:N`.
+def open_session(path: Path, kind: Kind, device: str = "auto", *, once: bool = False) -> Session:
+    """Opens the artifact at `path`, which is to be of `kind`, on `auto`, `cpu`, `cuda` or `cuda:N`.
 
-    once: spare what pays only from the second image on: opens a large model in a quarter of the time.
-    Raises DeviceError where a named device cannot be had, and ArtifactError for a file that is no artifact.
+    once: spare what pays only from the second run on: opens a large model in a quarter of the time.
+    Raises DeviceError where a named device cannot be had, and ArtifactError for a file that is no such artifact.
     """
     chosen = choose(device)
-    path = find_model(path)
-    onnxfile.check(path)
+    description = read_description(path)
+    if description.kind != kind:
+        does, instead = _DOES[description.kind]
+        raise ArtifactError(f"{path}: {does}", instead.format(path))
     onnxruntime.set_default_logger_severity(_FATAL)
     note = None
     if chosen.kind == "cuda":
@@ -96,7 +94,6 @@ def open_session(path: Path, device: str = "auto", *, once: bool = False) -> Ses
             inference = _infer(path, [_CPU], once)
     else:
         inference = _infer(path, [_CPU], once)
-    description = describe(inference.get_modelmeta().custom_metadata_map, str(path))
     _check_signature(inference, description, str(path))
     return Session(inference, description, str(path), note)
 
@@ -143,30 +140,44 @@ def _infer(path: Path, providers: list[Any], once: bool) -> onnxruntime.Inferenc
 
 
 def _check_signature(inference: onnxruntime.InferenceSession, description: Description, name: str) -> None:
-    sides = (
-        ("input", INPUT, description.channels_in, inference.get_inputs()),
-        ("output", OUTPUT, description.channels_out, inference.get_outputs()),
-    )
-    for side, wanted, channels, found in sides:
-        if len(found) == 1 and found[0].name == wanted and found[0].type == "tensor(uint8)":
-            *free, last = found[0].shape or [None]
-            fixed = any(isinstance(extent, int) for extent in free)
-            if len(free) == 3 and not fixed and (last == channels or not isinstance(last, int)):
-                continue
+    for side, wanted, found in (
+        ("input", _inputs(description), inference.get_inputs()),
+        ("output", [_output(description)], inference.get_outputs()),
+    ):
+        there = {tensor.name: tensor for tensor in found}
+        if len(found) == len(wanted) and all(_fits(tensor, there.get(tensor.name)) for tensor in wanted):
+            continue
         seen = ", ".join(f"'{it.name}' {it.type} {it.shape}" for it in found)
-        raise ArtifactError(
-            f"{name}: its {side} is {seen}, not '{wanted}' tensor(uint8) [N, H, W, {channels}]",
-            "Export it again with this version of i2i.",
-        )
+        right = ", ".join(f"'{it.name}' {it.type} [{', '.join(map(str, it.shape))}]" for it in wanted)
+        raise ArtifactError(f"{name}: its {side} is {seen}, not {right}", "Export it again with this version of i2i.")
 
 
-def _failure(error: Exception, name: str, height: int, width: int) -> ArtifactError | ImageError:
-    text = str(error)
-    if any(sign in text for sign in ("bad_alloc", "Failed to allocate", "out of memory", "CUDA failure 2")):
-        return ImageError(
-            f"{width} x {height} pixels do not fit into memory", "Make the image smaller, or use another --device."
-        )
-    return ArtifactError(f"{name}: fails at {width} x {height} pixels: {_first_line(text)}", "Export the model again.")
+class _Tensor(NamedTuple):
+    """An input or output: of its shape, what is a name must be free, and what is a number may be free."""
+
+    name: str
+    type: str
+    shape: tuple[str | int, ...]
+
+
+def _inputs(description: Description) -> list[_Tensor]:
+    if description.kind == "image":
+        return [_Tensor(INPUT, "tensor(uint8)", ("N", "H", "W", description.channels_in))]
+    label = [_Tensor(LABEL, "tensor(int64)", ("N",))] if description.classes else []
+    return [_Tensor(NOISE, "tensor(float)", ("N", description.noise)), *label]
+
+
+def _output(description: Description) -> _Tensor:
+    sides = ("H", "W") if description.kind == "image" else (description.size, description.size)
+    return _Tensor(OUTPUT, "tensor(uint8)", ("N", *sides, description.channels_out))
+
+
+def _fits(wanted: _Tensor, found: Any) -> bool:
+    if found is None or found.type != wanted.type or len(found.shape or []) != len(wanted.shape):
+        return False
+    return all(
+        not isinstance(extent, int) or extent == right for extent, right in zip(found.shape, wanted.shape, strict=True)
+    )
 
 
 def _first_line(text: str) -> str:

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Final, final, overload
 import numpy as np
 from PIL import Image
 
+from i2i.artifact import INPUT
 from i2i.errors import ImageError
 from i2i.images import MODES, Pixels, from_pixels, plain, resize, to_pixels
+from i2i.runtime.find import find_model
 from i2i.runtime.session import Session, open_session
 
 if TYPE_CHECKING:
@@ -26,13 +28,16 @@ class Translator:
         self._session = session
 
     @classmethod
-    def load(cls, path: str | Path, device: str = "auto", *, once: bool = False) -> Translator:
+    def load(
+        cls, path: str | Path, device: str = "auto", *, direction: str | None = None, once: bool = False
+    ) -> Translator:
         """Opens an `.onnx` file, or the model.onnx of a run directory, on `auto`, `cpu`, `cuda` or `cuda:N`.
 
+        direction: like BtoA, of a model that was trained in several, each in a file beside the others.
         once: open sooner and run a little slower, for a single image.
         Raises ArtifactError for a file that is no artifact, and DeviceError where the device cannot be had.
         """
-        return cls(open_session(Path(path), device, once=once))
+        return cls(open_session(find_model(Path(path), direction), "image", device, once=once))
 
     @property
     def description(self) -> Description:
@@ -120,5 +125,7 @@ class Translator:
         below, right = (-(-max(side, minimum) // multiple) * multiple - side for side in (height, width))
         if below or right:
             pixels = np.pad(pixels, ((0, 0), (0, below), (0, right), (0, 0)), mode="reflect")
-        translated = self._session.run(np.ascontiguousarray(pixels))
+        images, tall, wide, _ = pixels.shape
+        promised = (images, tall * scale, wide * scale, self.description.channels_out)
+        translated = self._session.run({INPUT: np.ascontiguousarray(pixels)}, promised, f"{wide} x {tall} pixels")
         return np.ascontiguousarray(translated[:, : height * scale, : width * scale])

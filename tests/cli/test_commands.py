@@ -39,7 +39,7 @@ def test_version():
     [
         (["trian"], 2, "did you mean 'train'?"),
         (["train", "--stepz", "3"], 2, "--steps"),
-        (["train"], 2, "say which plugin to train: pix2pix"),
+        (["train"], 2, "say which plugin to train: cgan, cyclegan, dcgan, pix2pix, srgan"),
         (["train", "pixpix"], 1, "did you mean 'pix2pix'?"),
         (["train", "pix2pix", "--data", "openmojo"], 1, "did you mean 'openmoji'?"),
         (
@@ -121,4 +121,4 @@ def test_export_by_hand_prints_the_parity(finished):
     result = i2i("export", str(finished.path))
     assert result.returncode == 0
     assert "of 255" in result.stdout
-    assert json.loads(i2i("export", str(finished.path), "--json").stdout)["multiple"] == 32
+    assert json.loads(i2i("export", str(finished.path), "--json").stdout)["model.onnx"]["multiple"] == 32

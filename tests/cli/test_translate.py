@@ -422,3 +422,55 @@ def test_an_output_folder_around_the_input_hides_nothing(place: Path, model: str
     picture("photos/a.png")
     assert translate(given, "-m", model, "-o", output).exit_code == 0
     assert tree(place) == ["a.png", "photos/a.png"]
+
+
+@pytest.fixture
+def both(tmp_path: Path, models: Any) -> Path:
+    """A run with a model for each direction; that of BtoA mirrors."""
+    (tmp_path / "both").mkdir()
+    models.build(tmp_path / "both/model.onnx", plugin="cyclegan", direction="AtoB")
+    models.build(tmp_path / "both/model.BtoA.onnx", plugin="cyclegan", direction="BtoA", mirror=True)
+    return tmp_path / "both"
+
+
+def test_either_direction_is_asked_for_by_name(place: Path, both: Path) -> None:
+    pixels = picture("a.png")
+    for arguments in ((), ("--direction", "AtoB", "--overwrite"), ("--direction", "BtoA")):
+        assert translate("a.png", "-m", both, *arguments).exit_code == 0
+    assert tree(place) == ["a.cyclegan.BtoA.png", "a.cyclegan.png", "a.png"]
+    np.testing.assert_array_equal(pixels_of("a.cyclegan.png"), 255 - pixels)
+    np.testing.assert_array_equal(pixels_of("a.cyclegan.BtoA.png"), 255 - pixels[:, ::-1])
+    report = json.loads(
+        translate("a.png", "-m", both / "model.onnx", "--direction", "BtoA", "-o", "o", "--json").stdout
+    )
+    assert report["model"] == str(both / "model.BtoA.onnx")
+
+
+def test_a_model_that_is_named_itself_names_its_outputs_as_ever(place: Path, both: Path) -> None:
+    picture("in/a.png")
+    assert translate("in", "-m", both / "model.BtoA.onnx", "--direction", "BtoA").exit_code == 0
+    assert translate("in", "-m", both / "model.BtoA.onnx", "--direction", "AtoB").exit_code == 0
+    assert tree(place) == ["in.cyclegan.AtoB/a.png", "in.cyclegan/a.png", "in/a.png"]
+
+
+def test_a_direction_that_is_not_there_writes_nothing(place: Path, both: Path, model: str) -> None:
+    picture("a.png")
+    result = translate("a.png", "-m", both, "--direction", "AtoC")
+    assert result.exit_code == 1
+    assert "direction 'AtoC': not there, did you mean 'AtoB'?" in result.stderr
+    assert "AtoB (model.onnx), BtoA (model.BtoA.onnx)" in result.stderr
+    assert "m.onnx: has no directions" in translate("a.png", "-m", model, "--direction", "BtoA").stderr
+    assert tree(place) == ["a.png"]
+
+
+def test_a_model_of_noise_translates_nothing(place: Path, tmp_path: Path, models: Any) -> None:
+    picture("a.png")
+    noise = models.build_noise(tmp_path / "noise.onnx")
+    result = translate("a.png", "-m", noise)
+    assert result.exit_code == 1
+    assert f"makes images from noise, and translates none\n  Use: i2i generate {noise}" in result.stderr
+    run = Path("runs/dcgan-001")
+    run.mkdir(parents=True)
+    models.build_noise(run / "model.onnx")
+    (run / "run.json").write_text(json.dumps({"state": "finished", "ended": "2026", "kind": "noise"}))
+    assert "no finished run under runs/ translates images" in translate("a.png").stderr

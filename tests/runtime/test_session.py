@@ -6,13 +6,14 @@ import pytest
 from onnx import TensorProto, helper
 
 from i2i.errors import ArtifactError
-from i2i.runtime.session import open_session
+from i2i.runtime.generator import Generator
+from i2i.runtime.translator import Translator
 
 
 def refused(path: Path, *parts: str) -> None:
     """Opening `path` must fail with its name, each of `parts`, and a next step on a line of its own."""
     with pytest.raises(ArtifactError) as caught:
-        open_session(path, "cpu")
+        Translator.load(path, "cpu")
     message = str(caught.value)
     assert message.startswith(f"{path}: ")
     for part in parts:
@@ -118,3 +119,47 @@ def test_an_operator_that_onnxruntime_does_not_know(tmp_path: Path, models: Any,
     proto.graph.node[0].op_type = "Teleport"
     refused(models.save(tmp_path / "m.onnx", proto, models.describe().properties()), "cannot open it", "Teleport")
     assert capfd.readouterr() == ("", "")  # onnxruntime prints on its own where it may
+
+
+@pytest.mark.parametrize(
+    ("changes", "graph", "parts"),
+    [
+        ({}, {"noise": 6}, ["its input is 'noise' tensor(float) ['n', 6], not 'noise' tensor(float) [N, 5]"]),
+        ({"classes": ("a",)}, {}, ["its input is 'noise' tensor(float)", "not 'noise'", "'label' tensor(int64) [N]"]),
+        ({}, {"classes": ("a",)}, ["'label' tensor(int64) ['n'], not 'noise' tensor(float) [N, 5]"]),
+        ({}, {"size": 8}, ["its output is 'output' tensor(uint8) ['n', 8, 8, 3], not", "[N, 4, 4, 3]"]),
+        ({}, {"channels_out": 1}, ["['n', 4, 4, 1], not 'output' tensor(uint8) [N, 4, 4, 3]"]),
+    ],
+)
+def test_another_signature_of_a_noise_model(
+    tmp_path: Path, models: Any, changes: dict[str, Any], graph: dict[str, Any], parts: list[str]
+) -> None:
+    proto = models.noise_graph(models.describe_noise(**graph))
+    path = models.save(tmp_path / "m.onnx", proto, models.describe_noise(**changes).properties())
+    with pytest.raises(ArtifactError) as caught:
+        Generator.load(path)
+    assert all(part in str(caught.value) for part in [f"{path}: ", *parts, "\n  Export it again"])
+
+
+def test_each_kind_of_model_names_the_command_for_it(tmp_path: Path, models: Any) -> None:
+    noise = models.build_noise(tmp_path / "noise.onnx")
+    image = models.build(tmp_path / "image.onnx")
+    refused(noise, "makes images from noise, and translates none", f"i2i generate {noise}")
+    with pytest.raises(
+        ArtifactError, match=r"image\.onnx: translates images.*\n  Use: i2i translate IMAGE -m .*image\.onnx"
+    ):
+        Generator.load(image)
+
+
+def test_a_kind_from_the_future(tmp_path: Path, models: Any) -> None:
+    properties = {**models.describe().properties(), "i2i.kind": '"sound"'}
+    path = models.save(tmp_path / "m.onnx", models.graph(models.describe()), properties)
+    refused(path, "its description is incomplete or damaged: kind")
+
+
+def test_a_description_of_before_there_were_kinds_and_directions(tmp_path: Path, models: Any) -> None:
+    properties = models.describe().properties()
+    for later in ("kind", "direction", "noise", "classes", "size"):
+        del properties[f"i2i.{later}"]
+    path = models.save(tmp_path / "m.onnx", models.graph(models.describe()), properties)
+    assert Translator.load(path, "cpu").description == models.describe()

@@ -3,30 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from i2i import plugin as plugins
-from i2i.config import Layer, RunConfig, dump, read_yaml, resolve
-from i2i.errors import I2IError, RunError
-from i2i.files import write_text
+from i2i.config import Layer, RunConfig, read_yaml, resolve
+from i2i.errors import RunError
 from i2i.training.run import RUNS, Run
 
 if TYPE_CHECKING:
     from i2i.artifact import Description
     from i2i.plugin import Entry, Plugin
+    from i2i.runtime.generator import Generator
     from i2i.runtime.translator import Translator
-    from i2i.training.fit import Outcome
     from i2i.training.observer import Observer
-    from i2i.training.session import Session
 
 
-def load(path: str | Path, device: str = "auto") -> Translator:
-    """The translator in a `model.onnx` or a run's folder; a callable on PIL images and uint8 arrays. Needs no torch."""
+def load(path: str | Path, device: str = "auto", *, direction: str | None = None) -> Translator:
+    """The translator in a `model.onnx` or a run's folder; a callable on PIL images and uint8 arrays. Needs no torch.
+
+    direction: which one, such as "BtoA", of a run that has several; by default the one it was trained for.
+    """
     from i2i.runtime.translator import Translator
 
-    return Translator.load(Path(path), device)
+    return Translator.load(Path(path), device, direction=direction)
+
+
+def load_generator(path: str | Path, device: str = "auto") -> Generator:
+    """The generator of images from noise in a `model.onnx` or a run's folder. Needs no torch."""
+    from i2i.runtime.generator import Generator
+
+    return Generator.load(Path(path), device)
 
 
 def configure(plugin: Plugin, layers: Sequence[Layer] = ()) -> RunConfig:
@@ -57,18 +64,14 @@ def train(
     out: the run's folder; by default the next number under `runs/`. Raises I2IError for whatever the user can mend;
     a run stopped by Ctrl-C or SIGTERM returns with the state "interrupted".
     """
-    from i2i.data import EMBEDDED
-    from i2i.training.session import Session
+    from i2i.course import Course
 
     entry = plugins.find(plugin)
     manifest = entry.load()
-    config = configure(manifest, [*layers, Layer("settings", settings or {})])
-    folder = Path(config.data.source).expanduser()
-    if folder.is_dir() and config.data.source not in EMBEDDED:  # or it could not be resumed from another folder
-        config = config.model_copy(update={"data": config.data.model_copy(update={"source": str(folder.resolve())})})
-    session = Session(manifest, config, observer)
+    config = _with_whole_paths(configure(manifest, [*layers, Layer("settings", settings or {})]))
+    course = Course(entry, manifest, config, observer)
     run = Run.create(Path(out), plugin) if out is not None else Run.next(RUNS, plugin, manifest.name)
-    return _finish(run, session, entry)
+    return course.follow(run)
 
 
 def resume(
@@ -82,8 +85,8 @@ def resume(
 
     settings, layers: what to change, such as `{"trainer": {"steps": 40_000}}`; it is then no longer the run it was.
     """
+    from i2i.course import Course
     from i2i.training import checkpoint as checkpoints
-    from i2i.training.session import Session
 
     run, entry, manifest, config = _open(path, *layers, Layer("settings", settings or {}))
     found = checkpoints.find(run.checkpoints)
@@ -92,19 +95,20 @@ def resume(
             f"{run.path}: is finished: {found[-1].step} steps of {config.trainer.steps}",
             f"To train it longer: i2i train --resume {run.path} --steps {2 * found[-1].step}",
         )
-    session = Session(manifest, config, observer)
-    if found:
-        session.resume(checkpoints.newest(found))
-    checkpoints.sweep(run.checkpoints)
-    return _finish(run, session, entry)
+    return Course(entry, manifest, config, observer, run).follow(run)
 
 
-def export(path: str | Path) -> Description:
-    """Writes the `model.onnx` of a run from its best weights; raises ExportError where it would not be the same."""
+def export(path: str | Path) -> dict[Path, Description]:
+    """Writes the model files of a run from its best weights, and returns what each says of itself.
+
+    The first is `model.onnx`. Raises ExportError where one would not compute what its network computes.
+    """
+    from i2i.course import stages
     from i2i_export.run import export_run
 
     run, entry, manifest, config = _open(path)
-    return export_run(run, config, manifest.build(config), entry.version)
+    *_, last = stages(manifest, config).values()
+    return export_run(run, last, manifest.build(last), entry.version)
 
 
 def _open(path: str | Path, *layers: Layer) -> tuple[Run, Entry, Plugin, RunConfig]:
@@ -114,29 +118,13 @@ def _open(path: str | Path, *layers: Layer) -> tuple[Run, Entry, Plugin, RunConf
     return run, entry, manifest, resolve(manifest.config, [read_yaml(run.config), *layers])
 
 
-def _finish(run: Run, session: Session, entry: Entry) -> Run:
-    """Plays to the end, scores and exports; leaves in `run.json` how it ended."""
-    from i2i.training.stopping import terminable
-    from i2i_export.run import export_run
+def _with_whole_paths(config: RunConfig) -> RunConfig:
+    """Folders by their whole paths, or the run could not be resumed from another folder."""
+    from i2i.data import EMBEDDED
 
-    outcome: Outcome | None = None
-    try:
-        with terminable():
-            write_text(run.config, dump(session.config))
-            outcome = session.play(run)
-            if outcome.stopped is not None:
-                run.finish("interrupted", step=outcome.last.step, signal=outcome.stopped.name)
-                return run
-            scores = session.score(run)
-            export_run(run, session.config, session.build(), entry.version)
-            run.finish("finished", step=outcome.last.step, scores=scores)
-    except KeyboardInterrupt:
-        if outcome is None:  # in the middle of a step: what was played since the last checkpoint is lost
-            run.finish("interrupted")
-            raise
-        run.finish("interrupted", step=outcome.last.step, signal="SIGINT")
-    except BaseException as error:
-        with suppress(I2IError):  # where the disk is full, that is what is raised below
-            run.finish("failed", error=str(error))
-        raise
-    return run
+    def whole(path: str | None) -> str | None:
+        there = path is not None and path not in EMBEDDED and Path(path).expanduser().is_dir()
+        return str(Path(path).expanduser().resolve()) if there and path is not None else path
+
+    data = config.data.model_copy(update={"source": whole(config.data.source), "second": whole(config.data.second)})
+    return config.model_copy(update={"data": data, "init": whole(config.init)})

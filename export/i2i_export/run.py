@@ -1,8 +1,11 @@
-"""From a run's best weights to `model.onnx`, written only when it is right."""
+"""From a run's best weights to its model files, written only when all are right."""
 
 from __future__ import annotations
 
 import hashlib
+import json
+from pathlib import Path
+from typing import Any
 
 import onnx
 from torch import nn
@@ -12,67 +15,102 @@ from i2i.artifact import Description
 from i2i.config import RunConfig
 from i2i.errors import ExportError
 from i2i.files import replacing, write_text
-from i2i.games.game import Export, Game
+from i2i.games.game import Export, Game, NoiseExport
 from i2i.training.best import best_checkpoint, load_best
 from i2i.training.run import Run
 from i2i.version import __version__
-from i2i_export.onnx import NORMALISATION, to_onnx
+from i2i_export.onnx import NORMALISATION, TO_PIXELS, to_onnx
 from i2i_export.parity import check
 from i2i_export.receptive import view
 
 
-def export_run(run: Run, config: RunConfig, game: Game, plugin_version: str) -> Description:
-    """Writes `model.onnx` and `parity.json` into the run.
+def export_run(run: Run, config: RunConfig, game: Game, plugin_version: str) -> dict[Path, Description]:
+    """Writes every export of the run, the default one as `model.onnx`, and `parity.json`; returns them by file.
 
-    game: of `config`, its weights are replaced. Raises ExportError, and leaves what was there, where the graph differs
-    from the network by more than 1 of 255 anywhere.
+    game: of `config`, its weights are replaced. Raises ExportError, and leaves what was there, where a graph differs
+    from its network by more than 1 of 255 anywhere.
     """
     _, best = best_checkpoint(run)
-    export = next(iter(load_best(game, run).exports().values()))
-    model = to_onnx(export)
-    parity = check(model.SerializeToString(), export, _examples(run, export))
-    seen = view(model)
     facts = run.facts()
-    description = Description(
-        plugin=config.plugin,
-        plugin_version=plugin_version,
-        i2i_version=__version__,
-        channels_in=export.channels_in,
-        channels_out=export.channels_out,
-        scale=export.scale,
-        multiple=export.multiple,
-        minimum=export.multiple,
-        receptive_radius=seen.radius,
-        statistics=seen.statistics,
-        trained_size=config.data.size,
-        normalisation=NORMALISATION,
-        batch_statistics=_batch_statistics(game),
-        dropout=_dropout(game),
-        training=f"{facts.get('data', config.data.source)}; step {best.step} of {config.trainer.steps} at batch "
-        f"{config.trainer.batch}; validation {best.metric} {best.score:.4g}",
-        digest=_digest(export.network),
-        parity=parity,
+    training = (
+        f"{facts.get('data', config.data.source)}; step {best.step} of {config.trainer.steps} at batch "
+        f"{config.trainer.batch}; validation {best.metric} {best.score:.4g}"
     )
-    onnx.helper.set_model_props(model, description.properties())
-    with replacing(run.model) as aside:
-        aside.write_bytes(model.SerializeToString())
-    write_text(run.parity, parity.model_dump_json(indent=2) + "\n")
-    return description
+    exports = load_best(game, run).exports()
+    made: dict[Path, tuple[onnx.ModelProto, Description]] = {}
+    for number, (name, export) in enumerate(exports.items()):
+        key = name if number else ""
+        model = to_onnx(export)
+        pictures = _examples(run.examples_for(key), export) if isinstance(export, Export) else []
+        parity = check(model.SerializeToString(), export, pictures)
+        description = Description(
+            plugin=config.plugin,
+            plugin_version=plugin_version,
+            i2i_version=__version__,
+            **_interface(model, export),
+            direction=name if len(exports) > 1 else "",
+            trained_size=config.data.size,
+            batch_statistics=_batch_statistics(game),
+            dropout=_dropout(game),
+            training=training,
+            digest=_digest(export.network),
+            parity=parity,
+        )
+        onnx.helper.set_model_props(model, description.properties())
+        made[run.model_for(key)] = model, description
+    for path, (model, _) in made.items():
+        with replacing(path) as aside:
+            aside.write_bytes(model.SerializeToString())
+    descriptions = {path: description for path, (_, description) in made.items()}
+    found = {path.name: description.parity.model_dump() for path, description in descriptions.items()}
+    write_text(run.parity, json.dumps(found, indent=2) + "\n")
+    return descriptions
 
 
-def _examples(run: Run, export: Export) -> list[images.Pixels]:
+def _interface(model: onnx.ModelProto, export: Export | NoiseExport) -> dict[str, Any]:
+    """What goes in, what comes out, and how far the network looks."""
+    if isinstance(export, NoiseExport):
+        return {
+            "kind": "noise",
+            "noise": export.noise,
+            "classes": export.classes,
+            "size": export.size,
+            "channels_in": 0,
+            "channels_out": export.channels_out,
+            "multiple": 1,
+            "minimum": 1,
+            "receptive_radius": 0,
+            "statistics": "none",
+            "normalisation": TO_PIXELS,
+        }
+    seen = view(model)
+    return {
+        "kind": "image",
+        "channels_in": export.channels_in,
+        "channels_out": export.channels_out,
+        "scale": export.scale,
+        "multiple": export.multiple,
+        "minimum": export.multiple if export.minimum is None else export.minimum,
+        "receptive_radius": seen.radius,
+        "statistics": seen.statistics,
+        "normalisation": NORMALISATION,
+    }
+
+
+def _examples(folder: Path, export: Export) -> list[images.Pixels]:
     # What `i2i translate` made of them may lie beside them, under longer names.
-    paths = [path for path in images.find(run.examples) if path.stem.isdigit()] if run.examples.is_dir() else []
+    found = images.find(folder) if folder.is_dir() else ()
+    paths = [path for path in found if path.parent == folder and path.stem.isdigit()]
     if not paths:
         raise ExportError(
-            f"{run.examples}: holds no images to compare network and artifact on",
+            f"{folder}: holds no images to compare network and artifact on",
             "Put some images of the kind that is to be translated there.",
         )
     return [images.to_pixels(images.read(path), export.channels_in) for path in paths]
 
 
 def _batch_statistics(game: Game) -> str:
-    if not any(isinstance(module, nn.BatchNorm2d) for module in game.generators.modules()):
+    if not any(isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d) for module in game.generators.modules()):
         return "no batch norm"
     if game.statistics == "image":
         return "each image's own: batch norm rewritten as instance norm with its scale and shift"

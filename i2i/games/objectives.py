@@ -33,10 +33,11 @@ OBJECTIVES: Final[Mapping[str, Objective]] = {
     # G minimises the very value that D maximises: its gradient vanishes where D is sure (arXiv:1406.2661, section 3).
     "minimax": Objective(lambda real, fake: -_value(real, fake), lambda real, fake: F.logsigmoid(-fake).mean()),
     "nonsaturating": Objective(lambda real, fake: -_value(real, fake), lambda real, fake: -F.logsigmoid(fake).mean()),
-    # Mao et al. 2017, arXiv:1611.04076, eq. 9: a = 0, b = c = 1.
+    # Mao et al. 2017, arXiv:1611.04076, eq. 9: a = 0, b = c = 1. CycleGAN halves the discriminators' alone
+    # (arXiv:1703.10593, sections 3.1 and 4), and the published weights of the other terms count on that.
     "lsgan": Objective(
         lambda real, fake: ((real - 1).square().mean() + fake.square().mean()) / 2,
-        lambda real, fake: (fake - 1).square().mean() / 2,
+        lambda real, fake: (fake - 1).square().mean(),
     ),
     # Lim & Ye 2017, arXiv:1705.02894; Miyato et al. 2018, arXiv:1802.05957, eq. 16 and 17.
     "hinge": Objective(

@@ -28,3 +28,25 @@ def load_best(game: Game, run: Run) -> Game:
     deployed = Average(game, 0).game
     deployed.generators.load_state_dict(checkpoints.averaged(checkpoint))
     return deployed
+
+
+def start_from(game: Game, run: Run) -> None:
+    """Gives the generators of `game` the run's best averaged weights; raises RunError where they are other networks.
+
+    Batch norms keep the averages that they have where the run has none, as it deploys the statistics of each image.
+    """
+    checkpoint, _ = best_checkpoint(run)
+    weights = checkpoints.averaged(checkpoint)
+    own = game.generators.state_dict()
+    wanted = {name for name, _ in game.generators.named_parameters()}
+    unlike = sorted(
+        (wanted - weights.keys())
+        | (weights.keys() - own.keys())
+        | {name for name in weights.keys() & own.keys() if weights[name].shape != own[name].shape}
+    )
+    if unlike:
+        raise RunError(
+            f"{run.path}: its generators are other networks: {len(unlike)} tensors differ, such as {unlike[0]}",
+            "Start from a run of the same plugin with the same `game` settings.",
+        )
+    game.generators.load_state_dict(weights, strict=False)

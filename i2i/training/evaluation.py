@@ -2,61 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from i2i import images
-from i2i.games.game import Game
+from i2i import images, noise
+from i2i.games.game import Batch, Game
 from i2i.images import Pixels
-from i2i.metrics.paired import score, to_levels
+from i2i.metrics.metric import to_levels
+from i2i.metrics.protocol import Protocol
+from i2i.sheet import lay, wrap
 from i2i.training.batches import RawBatch, prepare
 
-
-@torch.no_grad()
-def evaluate(game: Game, batches: Iterable[RawBatch], device: torch.device) -> dict[str, float]:
-    """Mean scores of the game's outputs, in float32 as deployed, over all images of `batches`."""
-    shown = (game.previews(_prepared(raw, device)) for raw in batches)
-    return _mean(score(each["output"], each["target"]) for each in shown)
+NOISE_SEED = 0  # of the noise that is validated and shown: `i2i generate --seed 0` makes the same images
 
 
 @torch.no_grad()
-def copying(batches: Iterable[RawBatch], device: torch.device) -> dict[str, float]:
-    """Mean scores of the inputs themselves, which any translator should beat; nothing where their channels differ."""
-    prepared = (_prepared(raw, device) for raw in batches)
-    return _mean(
-        score(each["input"], each["target"]) for each in prepared if each["input"].shape == each["target"].shape
-    )
+def evaluate(game: Game, protocol: Protocol, batches: Iterable[RawBatch], device: torch.device) -> dict[str, float]:
+    """The protocol's scores of the game's outputs, in float32 as deployed, and the means of the game's own measures."""
+    sums: dict[str, float] = defaultdict(float)
+    count = 0
+    for batch in _prepared(batches, game.noise, device):
+        shown = game.previews(batch)
+        protocol.add(shown["output"], shown["target"], batch)
+        for name, values in game.measures(batch).items():
+            sums[name] += float(values.double().sum())
+        count += len(shown["output"])
+    return {**protocol.scores(), **{name: total / count for name, total in sums.items()}}
 
 
 @torch.no_grad()
-def grid(game: Game, raw: RawBatch, device: torch.device) -> Pixels:
-    """The previews of a batch as one picture: a row for each image, a column for each kind; uint8 `[H, W, 3]`."""
-    columns = [_column(shown) for shown in game.previews(_prepared(raw, device)).values()]
-    return _beside(columns, axis=1)
+def baselines(protocol: Protocol, batches: Iterable[RawBatch], device: torch.device) -> dict[str, dict[str, float]]:
+    """The scores of what could be had without a model, by its name."""
+    prepared = list(_prepared(batches, 0, device))
+    names = protocol.baselines(prepared[0]).keys() if prepared else ()
+    scores = {}
+    for name in names:
+        for batch in prepared:
+            protocol.add(protocol.baselines(batch)[name], batch["target"], batch)
+        scores[name] = protocol.scores()
+    return scores
 
 
-def _prepared(raw: RawBatch, device: torch.device) -> Mapping[str, Tensor]:
-    return prepare(raw, device, torch.contiguous_format)
+@torch.no_grad()
+def picture(game: Game, batches: Iterable[RawBatch], device: torch.device) -> Pixels:
+    """The previews as one picture, uint8 `[H, W, 3]`: a row for each image, or a sheet of what was made of noise."""
+    shown = [game.previews(batch) for batch in _prepared(batches, game.noise, device)]
+    if game.noise:
+        made = [pixels for each in shown for pixels in _pixels(each["output"])]
+        return lay(wrap(made, math.ceil(len(made) ** 0.5)))
+    return lay([row for each in shown for row in zip(*map(_pixels, each.values()), strict=True)])
 
 
-def _mean(scores: Iterable[Mapping[str, Tensor]]) -> dict[str, float]:
-    kept = list(scores)
-    names = kept[0] if kept else {}
-    return {name: float(torch.cat([part[name] for part in kept]).mean()) for name in names}
+def _prepared(batches: Iterable[RawBatch], width: int, device: torch.device) -> Iterator[Batch]:
+    first = 0
+    for raw in batches:
+        length = len(next(iter(raw.values())))
+        drawn: Mapping[str, object] = {"noise": noise.draw(NOISE_SEED, length, width, first)} if width else {}
+        yield prepare({**raw, **drawn}, device, torch.contiguous_format)  # type: ignore[dict-item]
+        first += length
 
 
-def _column(batch: Tensor) -> Pixels:
-    pixels = to_levels(batch).to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
-    return _beside([images.to_pixels(images.from_pixels(picture), 3) for picture in pixels], axis=0)
-
-
-def _beside(pictures: Sequence[Pixels], axis: int) -> Pixels:
-    """Pictures in a line, two white pixels apart."""
-    gap_shape = list(pictures[0].shape)
-    gap_shape[axis] = 2
-    gap = np.full(gap_shape, 255, np.uint8)
-    spaced = [part for picture in pictures for part in (gap, picture)][1:]
-    return np.concatenate(spaced, axis)
+def _pixels(batch: Tensor) -> list[Pixels]:
+    """Each picture of `[N, C, H, W]` as RGB."""
+    arrays = to_levels(batch).to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+    return [images.to_pixels(images.from_pixels(array), 3) for array in arrays]

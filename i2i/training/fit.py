@@ -13,20 +13,23 @@ from torch import Tensor
 
 from i2i import images
 from i2i.config import RunConfig
-from i2i.data import Loader, Splits, evaluation
+from i2i.data import Loader, Splits, evaluation, thread_count
 from i2i.errors import TrainingError
-from i2i.metrics.paired import METRICS
+from i2i.games.game import Export
+from i2i.metrics.protocol import Protocol
 from i2i.training import checkpoint as checkpoints
-from i2i.training.batches import RawBatch, prepare
+from i2i.training.batches import prepare
 from i2i.training.checkpoint import Best, Checkpoint
-from i2i.training.evaluation import evaluate, grid
+from i2i.training.evaluation import evaluate, picture
 from i2i.training.observer import Observer
 from i2i.training.recorder import Recorder
 from i2i.training.run import Run
 from i2i.training.stopping import stopping
 from i2i.training.trainer import Trainer
 
-SHOWN = 8  # validation images in a sample grid
+SHOWN = 8  # validation images in a picture of samples
+SHEET = 64  # and where they are made of noise
+SCORED = 8  # images that are scored at a time
 
 
 @dataclass(frozen=True)
@@ -47,25 +50,34 @@ class Fitting:
         config: RunConfig,
         trainer: Trainer,
         splits: Splits,
+        protocol: Protocol,
         observer: Observer,
         resumed: Checkpoint | None = None,
     ) -> None:
-        self.run, self.config, self.splits, self.observer = run, config, splits, observer
+        self.run, self.config, self.observer = run, config, observer
         self.trainer = trainer
+        self._train = splits.train
+        self._protocol = protocol
+        most = len(splits.validation) if protocol.most is None else protocol.most
+        self._validation = splits.validation.spread(most)
+        self._threads = thread_count(config.data.workers)
         self._saved = resumed
+        self._best_by = config.trainer.best_by or next(iter(protocol.metrics))
         earlier = None if resumed is None else resumed.best
         # A score by another metric is no measure for the ones to come.
-        self.best = earlier if earlier is not None and earlier.metric == config.trainer.best_by else None
+        self.best = earlier if earlier is not None and earlier.metric == self._best_by else None
         self._sums: dict[str, Tensor] = {}
         self._counts: Counter[str] = Counter()
         self._counted = 0
         self._since = 0.0
-        self._shown = self._fixed_images()
+        shown = splits.validation.spread(SHEET if trainer.game.noise else SHOWN)
+        self._shown = list(evaluation(shown, batch=SCORED, threads=self._threads))
+        self._keep_examples()
 
     def fit(self) -> Outcome:
         """Plays all steps; on SIGINT or SIGTERM saves and returns. Raises TrainingError when a loss is not finite."""
         timing, trainer, k = self.config.trainer, self.trainer, self.config.trainer.k
-        loader = Loader(self.splits.train, self.config.data, batch=timing.batch, seed=self.config.seed)
+        loader = Loader(self._train, batch=timing.batch, seed=self.config.seed, threads=self._threads)
         self.observer.started(trainer.step, timing.steps)
         self._since = time.perf_counter()
         with (
@@ -119,17 +131,18 @@ class Fitting:
             )
 
     def _validate(self, recorder: Recorder) -> None:
-        trainer, game, name = self.trainer, self.trainer.average.game, self.config.trainer.best_by
+        trainer, game, name = self.trainer, self.trainer.average.game, self._best_by
         step = trainer.step
-        scores = evaluate(game, evaluation(self.splits.validation, self.config.data, batch=SHOWN), trainer.device)
+        batches = evaluation(self._validation, batch=SCORED, threads=self._threads)
+        scores = evaluate(game, self._protocol, batches, trainer.device)
         self._check_finite(scores)
         recorder.record(step, "validation", scores)
-        sign = 1 if METRICS[name].higher_is_better else -1
+        sign = 1 if self._protocol.metrics[name].higher_is_better else -1
         if self.best is None or sign * scores[name] > sign * self.best.score:
             self.best = Best(step, name, scores[name])
             self.run.note(best={"step": step, "metric": name, "score": scores[name], "validation": scores})
-        picture = grid(game, self._shown, trainer.device)
-        images.write(images.from_pixels(picture), self.run.samples / f"step-{step:07d}.png")
+        shown = picture(game, self._shown, trainer.device)
+        images.write(images.from_pixels(shown), self.run.samples / f"step-{step:07d}.png")
         self.observer.validated(step, scores, self.best)
         self._since = time.perf_counter()
 
@@ -140,11 +153,13 @@ class Fitting:
             self._since = time.perf_counter()
         return self._saved
 
-    def _fixed_images(self) -> RawBatch:
-        """Some validation images; their inputs become files, to try the model on and to check exports with."""
-        shown = next(evaluation(self.splits.validation.spread(SHOWN), self.config.data, batch=SHOWN))
-        for number, pixels in enumerate(shown["input"]):
-            path = self.run.examples / f"{number}.png"
-            if not path.exists():
-                images.write(images.from_pixels(pixels), path)
-        return shown
+    def _keep_examples(self) -> None:
+        """Makes files of the inputs of the images that are shown, to try the model on and to check exports with."""
+        for number, (name, export) in enumerate(self.trainer.game.exports().items()):
+            if not isinstance(export, Export):
+                continue
+            folder = self.run.examples_for(name if number else "")
+            for index, pixels in enumerate(pixels for raw in self._shown for pixels in raw[export.examples]):
+                path = folder / f"{index}.png"
+                if not path.exists():
+                    images.write(images.from_pixels(pixels), path)

@@ -9,10 +9,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from i2i.artifact import Kind
 from i2i.errors import RunError
 from i2i.files import refuse, write_text
 
 RUNS = Path("runs")  # where runs are made and looked for, unless told otherwise
+_DOES: dict[Kind, tuple[str, str, str]] = {
+    "image": ("translates images", "pix2pix", "-m model.onnx"),
+    "noise": ("makes images from noise", "dcgan", "i2i generate model.onnx"),
+}
 State = Literal["running", "interrupted", "failed", "finished"]
 
 
@@ -21,7 +26,8 @@ class Run:
 
     config: the resolved configuration. metrics, tensorboard: the curves. samples: the fixed validation images over
     time; examples: their inputs, as files. checkpoints: `step-N`, each all that is needed to go on. model, parity: the
-    export. `run.json` holds the facts: how it was started, how it ended, its scores.
+    export, and what each of the exports was found to differ by. stages: the runs that came before, where a run has
+    stages. `run.json` holds the facts: how it was started, how it ended, its scores.
     """
 
     def __init__(self, path: Path) -> None:
@@ -34,6 +40,7 @@ class Run:
         self.checkpoints = path / "checkpoints"
         self.model = path / "model.onnx"
         self.parity = path / "parity.json"
+        self.stages = path / "stages"
         self._facts = path / "run.json"
 
     @classmethod
@@ -81,6 +88,14 @@ class Run:
         run.facts()
         return run
 
+    def model_for(self, export: str) -> Path:
+        """The file of the export of that name, "" being the default one: `model.onnx`, `model.BtoA.onnx`."""
+        return self.path / f"model.{export}.onnx" if export else self.model
+
+    def examples_for(self, export: str) -> Path:
+        """The folder of inputs for the export of that name, "" being the default one."""
+        return self.examples / export if export else self.examples
+
     def facts(self) -> dict[str, Any]:
         """What `run.json` holds; raises RunError where it is damaged."""
         try:
@@ -90,6 +105,10 @@ class Run:
         if not isinstance(facts, dict):
             raise RunError(f"{self._facts}: holds no mapping", "Restore it.")
         return facts
+
+    def state(self) -> str | None:
+        """How far it is; None where nothing has begun."""
+        return str(self.facts().get("state")) if self._facts.is_file() else None
 
     def note(self, **facts: object) -> None:
         """Adds `facts` to `run.json`, which is replaced as a whole; None removes one."""
@@ -109,19 +128,20 @@ def runs(root: Path) -> Iterator[Run]:
             yield Run(root / name)
 
 
-def newest_model(root: Path) -> Path:
-    """The `model.onnx` of the run below `root` that finished last; raises RunError where none has."""
+def newest_model(root: Path, kind: Kind = "image") -> Path:
+    """The `model.onnx` of the run below `root` that finished last with a model of `kind`; RunError where none has."""
     finished = []
     for run in runs(root):
         try:
             facts = run.facts()
         except RunError:  # a damaged run does not hide the others
             continue
-        if facts.get("state") == "finished" and run.model.is_file():
+        if facts.get("state") == "finished" and facts.get("kind", "image") == kind and run.model.is_file():
             finished.append((str(facts.get("ended", "")), run.path.name, run.model))
     if not finished:
+        does, plugin, model = _DOES[kind]
         raise RunError(
-            f"no finished run under {root}/", "Train one: `i2i train pix2pix`; or give a model: `-m model.onnx`."
+            f"no finished run under {root}/ {does}", f"Train one: `i2i train {plugin}`; or give a model: `{model}`."
         )
     return max(finished)[2]
 

@@ -8,16 +8,17 @@ import platform
 import torch
 
 from i2i.config import RunConfig
-from i2i.data import evaluation, open_splits
-from i2i.errors import DataError
+from i2i.data import Splits, evaluation, open_splits, thread_count
+from i2i.errors import ConfigError, DataError, did_you_mean
 from i2i.games.game import Game
+from i2i.metrics.protocol import protocol
 from i2i.plugin import Plugin
 from i2i.training import checkpoint as checkpoints
-from i2i.training.best import load_best
+from i2i.training.best import load_best, start_from
 from i2i.training.checkpoint import Checkpoint
 from i2i.training.device import autocast_type, describe, resolve
-from i2i.training.evaluation import copying, evaluate
-from i2i.training.fit import SHOWN, Fitting, Outcome
+from i2i.training.evaluation import baselines, evaluate
+from i2i.training.fit import SCORED, Fitting, Outcome
 from i2i.training.observer import Observer
 from i2i.training.run import Run
 from i2i.training.trainer import Trainer
@@ -27,19 +28,36 @@ from i2i.version import __version__
 class Session:
     """Opens device, data and networks, so that what is wrong with them is known before anything is written."""
 
-    def __init__(self, plugin: Plugin, config: RunConfig, observer: Observer | None = None) -> None:
-        self.plugin, self.config = plugin, config
+    def __init__(
+        self, plugin: Plugin, config: RunConfig, observer: Observer | None = None, start: Run | None = None
+    ) -> None:
+        self.plugin = plugin
         self.observer = Observer() if observer is None else observer
         self.device = resolve(config.device)
-        self.splits = open_splits(config.data, progress=self.observer.prepared)
+        self.protocol = protocol(plugin.kind, config.data)
+        known = self.protocol.metrics
+        if config.trainer.best_by is not None and config.trainer.best_by not in known:
+            guess = did_you_mean(config.trainer.best_by, known)
+            raise ConfigError(
+                f"trainer.best_by {config.trainer.best_by}: no metric of {plugin.kind} data{guess}",
+                f"Choose one of: {', '.join(known)}.",
+            )
+        self.splits = open_splits(config.data, plugin.kind, progress=self.observer.prepared)
+        self.config = _with_classes(config, self.splits)
         for warning in self.splits.warnings:
             self.observer.said(warning)
-        if not len(self.splits.validation):
+        if len(self.splits.validation) < self.protocol.least:
             raise DataError(
-                f"data.source {config.data.source}: no pair is left to validate on, so no best weights can be told",
-                "Have at least two pairs, and data.validation above 0.",
+                f"data.source {config.data.source}: {len(self.splits.validation)} left to validate on, "
+                f"at least {self.protocol.least} needed: no best weights could be told",
+                "Have more images, and data.validation above 0.",
             )
-        self._trainer = Trainer(self.build(), config.objective, config.trainer, self.device)
+        game = self.build()
+        self.notes = list(game.notes())
+        if start is not None:
+            start_from(game, start)
+            self.notes.append(f"starts from the best weights of {start.path}")
+        self._trainer = Trainer(game, config.objective, config.trainer, self.device)
         self._resumed: Checkpoint | None = None
 
     def build(self) -> Game:
@@ -60,25 +78,38 @@ class Session:
         started_with = run.facts().get("names", names)
         ended: dict[str, object] = dict.fromkeys(("ended", "error", "signal", "scores"))  # of an earlier attempt
         facts = {"data": self.splits.description, "names": names, "device": machine, "versions": versions}
-        run.note(state="running", **facts, **ended)
-        for line in (f"{run.path}: {self.splits.description}", machine):
+        run.note(state="running", **facts, notes=self.notes or None, **ended)
+        for line in (f"{run.path}: {self.splits.description}", *self.notes, machine):
             self.observer.said(line)
         if self._resumed is not None and started_with != names:
             self.observer.said("the data is not what this run was started with: it goes on, but as another run")
-        return Fitting(run, self.config, self._trainer, self.splits, self.observer, self._resumed).fit()
+        splits, trainer = self.splits, self._trainer
+        return Fitting(run, self.config, trainer, splits, self.protocol, self.observer, self._resumed).fit()
 
     def _names(self) -> str:
-        """A digest of which pair is in which split."""
+        """A digest of what is in which split."""
         parts = [self.splits.train.names, self.splits.validation.names, self.splits.test.names]
         return hashlib.blake2b(repr(parts).encode(), digest_size=16).hexdigest()
 
     def score(self, run: Run) -> dict[str, object]:
-        """Scores the best weights, and copying the input, on the test images or else on the validation images."""
-        split, name = (self.splits.test, "test") if len(self.splits.test) else (self.splits.validation, "validation")
+        """Scores the best weights, and what there is without a model, on the test images or else the validation's."""
+        least = self.protocol.least
+        split, name = (
+            (self.splits.test, "test") if len(self.splits.test) >= least else (self.splits.validation, "validation")
+        )
         game = load_best(self.build(), run).to(self.device)
+        scoring = protocol(self.plugin.kind, self.config.data)  # the other one knows the targets of validation
+        threads = thread_count(self.config.data.workers)
         return {
             "split": name,
             "images": len(split),
-            "model": evaluate(game, evaluation(split, self.config.data, batch=SHOWN), self.device),
-            "copying": copying(evaluation(split, self.config.data, batch=SHOWN), self.device),
+            "model": evaluate(game, scoring, evaluation(split, batch=SCORED, threads=threads), self.device),
+            "baselines": baselines(scoring, evaluation(split, batch=SCORED, threads=threads), self.device),
         }
+
+
+def _with_classes(config: RunConfig, splits: Splits) -> RunConfig:
+    """`config` with the classes that the data has, which decide the networks."""
+    if not splits.classes:
+        return config
+    return config.model_copy(update={"data": config.data.model_copy(update={"classes": splits.classes})})

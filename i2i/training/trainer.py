@@ -43,14 +43,18 @@ class Trainer:
         self._objective = OBJECTIVES[objective.name]
         settings: dict[str, PenaltyConfig] = {name: getattr(objective, name) for name in PENALTIES}
         self._penalties = {name: setting for name, setting in settings.items() if setting.weight > 0}
-        self._rates = (config.lr, config.lr if config.discriminator_lr is None else config.discriminator_lr)
+        self._rates = {
+            "generators": config.lr,
+            "discriminators": config.lr if config.discriminator_lr is None else config.discriminator_lr,
+        }
         self._moved = {
             player: [parameter for parameter in networks.parameters() if parameter.requires_grad]
             for player, networks in self._players()
         }
         self.optimizers = {
-            player: torch.optim.Adam(moved, rate, betas=config.betas, fused=config.fused or None)
-            for (player, moved), rate in zip(self._moved.items(), self._rates, strict=True)
+            player: torch.optim.Adam(moved, self._rates[player], betas=config.betas, fused=config.fused or None)
+            for player, moved in self._moved.items()
+            if moved  # a game may have no discriminators
         }
 
     def play(self, batches: Sequence[Batch]) -> dict[str, Tensor]:
@@ -60,11 +64,11 @@ class Trainer:
         beside it; `accuracy` the share of places where the real image got the higher logit; `adversarial` and the
         game's own terms are what the generators minimised.
         """
-        for optimizer, rate in zip(self.optimizers.values(), self._rates, strict=True):
+        for player, optimizer in self.optimizers.items():
             for group in optimizer.param_groups:
-                group["lr"] = rate * factor(self.config.schedule, self.step, self.config.steps)
+                group["lr"] = self._rates[player] * factor(self.config.schedule, self.step, self.config.steps)
         losses: dict[str, Tensor] = {}
-        *earlier, batch = batches
+        *earlier, batch = (self._with_noise(batch) for batch in batches)
         for number, early in enumerate(earlier):
             with torch.no_grad():
                 outputs = self._generate(early)
@@ -80,6 +84,12 @@ class Trainer:
         yield "generators", self.game.generators
         yield "discriminators", self.game.discriminators
 
+    def _with_noise(self, batch: Batch) -> Batch:
+        if self.game.noise == 0:
+            return batch
+        length = len(next(iter(batch.values())))
+        return {**batch, "noise": torch.randn(length, self.game.noise).to(self.device)}
+
     def _casting(self) -> AbstractContextManager[object]:
         return torch.autocast(self.device.type, self.autocast, enabled=self.autocast is not None)
 
@@ -94,6 +104,8 @@ class Trainer:
         return logits.float()
 
     def _discriminators_move(self, batch: Batch, outputs: Outputs, number: int) -> dict[str, Tensor]:
+        if "discriminators" not in self.optimizers:
+            return {}
         self._let_discriminators_learn(True)
         losses: list[Tensor] = []
         right: list[Tensor] = []
@@ -130,7 +142,9 @@ class Trainer:
                 f"{type(self.game).__name__}.terms: the name {', '.join(sorted(clash))} is taken by the trainer",
                 "Call the term something else.",
             )
-        terms = {"adversarial": torch.stack(adversarial).sum(), **{name: term.float() for name, term in own.items()}}
+        terms = {name: term.float() for name, term in own.items()}
+        if adversarial:
+            terms = {"adversarial": torch.stack(adversarial).sum(), **terms}
         self._descend("generators", terms.values())
         return {name: term.detach() for name, term in terms.items()}
 

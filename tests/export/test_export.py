@@ -166,7 +166,7 @@ def test_a_run_exports_its_best_weights_and_says_what_it_is(finished):
     assert f"step {facts['best']['step']} of 12" in described.training
     assert described.parity.largest <= 1
     assert described.parity.cases >= 7
-    assert json.loads(finished.parity.read_text())["largest"] == described.parity.largest
+    assert json.loads(finished.parity.read_text())["model.onnx"]["largest"] == described.parity.largest
     # The artifact's own score is the one that the run reports.
     translate = api.load(finished.path)
     assert facts["scores"]["split"] == "validation"
@@ -176,7 +176,7 @@ def test_a_run_exports_its_best_weights_and_says_what_it_is(finished):
 
 def test_exporting_again_gives_the_same_file(finished):
     before = finished.model.read_bytes()
-    described = api.export(finished.path)
+    (described,) = api.export(finished.path).values()
     assert onnx.load_from_string(before).graph == onnx.load(finished.model).graph
     assert (
         described.digest

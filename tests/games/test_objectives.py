@@ -23,7 +23,7 @@ FORMULAS = {
     ),
     "lsgan": (
         lambda r, f: 0.5 * ((r - 1) ** 2).mean() + 0.5 * (f**2).mean(),
-        lambda r, f: 0.5 * ((f - 1) ** 2).mean(),
+        lambda r, f: ((f - 1) ** 2).mean(),
     ),
     "hinge": (
         lambda r, f: np.maximum(0, 1 - r).mean() + np.maximum(0, 1 + f).mean(),

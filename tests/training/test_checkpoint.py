@@ -165,7 +165,7 @@ def test_a_resume_that_does_not_fit_leaves_the_run_as_it_was(finished, tmp_path)
 
 
 def test_a_longer_run_that_is_cut_short_in_its_export_can_be_gone_on_with(finished, tmp_path, monkeypatch):
-    from i2i_export import run as exporting
+    from i2i import course
 
     def cut(*_):
         raise KeyboardInterrupt
@@ -173,7 +173,7 @@ def test_a_longer_run_that_is_cut_short_in_its_export_can_be_gone_on_with(finish
     run = Run(shutil.copytree(finished.path, tmp_path / "run"))
     old = run.model.read_bytes()
     with monkeypatch.context() as patch:
-        patch.setattr(exporting, "export_run", cut)
+        patch.setattr(course, "export_run", cut)
         assert api.resume(run.path, {"trainer": {"steps": 14}}).facts()["state"] == "interrupted"
     assert run.model.read_bytes() == old
     assert api.resume(run.path).facts()["state"] == "finished"

@@ -6,7 +6,7 @@ from torch import nn
 
 from i2i.config import ObjectiveConfig, TrainerConfig
 from i2i.errors import TrainingError
-from i2i.games.game import Export, Game, Match
+from i2i.games.game import Export, Game, Match, NoiseExport
 from i2i.training.schedule import factor
 from i2i.training.trainer import Trainer
 
@@ -236,3 +236,82 @@ def test_a_network_under_a_second_name_is_averaged_too():
     trainer = Trainer(Aliased(), ObjectiveConfig(), make().config, torch.device("cpu"))
     assert trainer.average.game.painter is trainer.average.game.generators["G"]
     assert trainer.average.game.painter is not trainer.game.painter
+
+
+class Dreaming(Game):
+    """Images from noise alone."""
+
+    noise = 5
+
+    def __init__(self):
+        super().__init__()
+        self.generators = nn.ModuleDict({"G": nn.Linear(5, 4)})
+        self.discriminators = nn.ModuleDict({"D": Alone()})
+        self.seen = []
+
+    def generate(self, batch):
+        self.seen.append(batch["noise"])
+        return {"fake": self.generators["G"](batch["noise"]).view(-1, 1, 2, 2)}
+
+    def matches(self, batch, outputs):
+        yield Match(self.discriminators["D"], batch["target"], outputs["fake"])
+
+    def previews(self, batch):
+        return {"output": self.generate(batch)["fake"], "target": batch["target"]}
+
+    def exports(self):
+        return {"G": NoiseExport(self.generators["G"], 1, 2, 5)}
+
+
+class Alone(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Linear(4, 1)
+
+    def forward(self, image, condition):
+        assert condition is None
+        return self.net(image.flatten(1))
+
+
+def play(game, batches, **settings):
+    torch.manual_seed(0)
+    config = TrainerConfig(steps=10, precision="float32", channels_last=False, **settings)
+    trainer = Trainer(game, ObjectiveConfig(), config, torch.device("cpu"))
+    return trainer, trainer.play(batches)
+
+
+def test_a_game_of_noise_gets_fresh_normal_noise_in_every_batch():
+    images = {"target": torch.rand(300, 1, 2, 2)}
+    trainer, losses = play(Dreaming(), [images, images], k=2)
+    trainer.play([images, images])
+    assert {"adversarial", "discriminator"} <= losses.keys()
+    drawn = torch.cat(trainer.game.seen)
+    assert drawn.shape == (4 * 300, 5)
+    assert len(drawn[:, 0].unique()) == len(drawn)
+    assert abs(float(drawn.mean())) < 0.1
+    assert abs(float(drawn.std()) - 1) < 0.05
+
+
+class Unopposed(Counting):
+    def __init__(self):
+        super().__init__()
+        self.discriminators = nn.ModuleDict()
+
+    def matches(self, batch, outputs):
+        return ()
+
+
+def test_without_discriminators_the_generator_minimises_its_terms_alone():
+    trainer, losses = play(Unopposed(), [batch()])
+    assert losses.keys() == {"l1"}
+    assert trainer.optimizers.keys() == {"generators"}
+    (gradient,) = torch.autograd.grad(losses_of(trainer), trainer.game.generators["G"].bias)
+    before = values(trainer.game.generators)
+    trainer.play([batch()])
+    # Adam's first steps go against the sign of the gradient.
+    moved = trainer.game.generators["G"].bias - before["G.bias"]
+    assert torch.equal(torch.sign(moved.detach()), -torch.sign(gradient))
+
+
+def losses_of(trainer):
+    return trainer.game.terms(batch(), trainer.game.generate(batch()))["l1"]

@@ -1,0 +1,119 @@
+"""The course of a run: one training or several in a row, the scores, and the exported files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from i2i.config import RunConfig, dump
+from i2i.errors import I2IError
+from i2i.files import write_text
+from i2i.training import checkpoint as checkpoints
+from i2i.training.run import Run
+from i2i.training.session import Session
+from i2i.training.stopping import terminable
+from i2i_export.run import export_run
+
+if TYPE_CHECKING:
+    from i2i.plugin import Entry, Plugin
+    from i2i.training.fit import Outcome
+    from i2i.training.observer import Observer
+
+
+class Course:
+    """What is to be done in a run: its stages, of which all but the last are runs of their own inside it.
+
+    Opens the data and networks of the first stage to be played, so that what is wrong with them is known before
+    anything is written; raises I2IError. run: where there is one already, what it has is not done again.
+    """
+
+    def __init__(
+        self, entry: Entry, manifest: Plugin, config: RunConfig, observer: Observer | None, run: Run | None = None
+    ) -> None:
+        self._entry, self._manifest, self._config, self._observer = entry, manifest, config, observer
+        *earlier, (_, self._last) = stages(manifest, config).items()
+        self._earlier = dict(earlier)
+        self._start = Run.open(Path(config.init)) if config.init is not None else None
+        first, place = self._last, run
+        for name, stage in self._earlier.items():
+            done = None if run is None else Run(run.stages / name)
+            if done is None or done.state() != "finished":
+                first, place = stage, done
+                break
+            self._start = done
+        self._opened: tuple[RunConfig, Session] | None = (first, self._open(first, place))
+
+    def follow(self, run: Run) -> Run:
+        """Plays all stages that are not finished, scores and exports; leaves in `run.json` how it ended."""
+        assert self._opened is not None
+        classes = self._opened[1].config.data.classes
+        whole = self._config.model_copy(update={"data": self._config.data.model_copy(update={"classes": classes})})
+        with _answering(run):
+            write_text(run.config, dump(whole))
+            for name, config in self._earlier.items():
+                stage = Run(run.stages / name)
+                if stage.state() != "finished":
+                    run.note(state="running", stage=name)
+                    if stage.state() is None:
+                        Run.create(stage.path, self._config.plugin)
+                    with _answering(stage):
+                        write_text(stage.config, dump(config))
+                        self._play(stage, config)
+                    facts = stage.facts()
+                    if facts["state"] == "interrupted":
+                        run.finish("interrupted", step=facts["step"], signal=facts["signal"])
+                        return run
+                self._start = stage
+            run.note(stage=None)
+            self._play(run, self._last)
+        return run
+
+    def _open(self, config: RunConfig, run: Run | None) -> Session:
+        """A session on `config`, at the newest checkpoint of `run` where it has one."""
+        found = checkpoints.find(run.checkpoints) if run is not None else []
+        session = Session(self._manifest, config, self._observer, None if found else self._start)
+        if found:
+            session.resume(checkpoints.newest(found))
+        return session
+
+    def _play(self, run: Run, config: RunConfig) -> None:
+        if self._opened is not None and self._opened[0] is config:
+            session, self._opened = self._opened[1], None
+        else:
+            session = self._open(config, run)
+        checkpoints.sweep(run.checkpoints)
+        outcome: Outcome | None = None
+        try:
+            with terminable():
+                outcome = session.play(run)
+                if outcome.stopped is not None:
+                    run.finish("interrupted", step=outcome.last.step, signal=outcome.stopped.name)
+                    return
+                scores = session.score(run)
+                described = export_run(run, session.config, session.build(), self._entry.version)
+                run.finish("finished", step=outcome.last.step, scores=scores, kind=described[run.model].kind)
+        except KeyboardInterrupt:
+            if outcome is None:  # in the middle of a step: what was played since the last checkpoint is lost
+                raise
+            run.finish("interrupted", step=outcome.last.step, signal="SIGINT")
+
+
+@contextmanager
+def _answering(run: Run) -> Iterator[None]:
+    """Notes in `run.json` that the run was broken off, and by what."""
+    try:
+        yield
+    except BaseException as error:
+        with suppress(I2IError):  # where the disk is full, that is what is raised
+            if isinstance(error, KeyboardInterrupt):
+                run.finish("interrupted")
+            else:
+                run.finish("failed", error=str(error))
+        raise
+
+
+def stages(manifest: Plugin, config: RunConfig) -> dict[str, RunConfig]:
+    """The configuration of each stage in their order, the last one that of the run itself."""
+    return {"": config} if manifest.stages is None else dict(manifest.stages(config))

@@ -17,6 +17,7 @@ import i2i
 from i2i import images
 from i2i.config import read_yaml, resolve
 from i2i.data import evaluation, open_splits
+from i2i.sheet import lay, wrap
 from i2i.training.run import Run
 from i2i_pix2pix.config import Pix2PixConfig
 
@@ -29,14 +30,6 @@ def psnr(image, target):
 def pooled(image, target):
     """The PSNR of the mean squared error over all images, in dB."""
     return 10 * np.log10(255**2 / np.mean((image.astype(float) - target) ** 2))
-
-
-def picture(columns, shown, beside=4):
-    """Triples of input, output and target for the images numbered `shown`, so many beside each other."""
-    triples = [np.concatenate([column[index] for column in columns], axis=1) for index in shown]
-    gap = np.full((triples[0].shape[0], 12, 3), 255, np.uint8)
-    rows = [triples[start : start + beside] for start in range(0, len(triples), beside)]
-    return np.concatenate([np.concatenate([p for triple in row for p in (triple, gap)][:-1], axis=1) for row in rows])
 
 
 def main():
@@ -52,7 +45,7 @@ def main():
     config = resolve(Pix2PixConfig, [read_yaml(run.config)])
     translate = i2i.load(run.path)
     for name in ("validation", "test"):
-        batches = list(evaluation(getattr(open_splits(config.data), name), config.data, batch=16))
+        batches = list(evaluation(getattr(open_splits(config.data), name), batch=16, threads=2))
         given, wanted = (np.concatenate([batch[side] for batch in batches]) for side in ("input", "target"))
         made = translate(given)
         print(
@@ -62,8 +55,8 @@ def main():
         )
     # Evenly spaced, not chosen.
     shown = np.linspace(0, len(given) - 1, 20).astype(int)
-    enlarged = Image.fromarray(picture((given, made, wanted), shown))
-    enlarged = enlarged.resize((enlarged.width * 2, enlarged.height * 2), Image.Resampling.NEAREST)
+    triples = [np.concatenate([column[index] for column in (given, made, wanted)], axis=1) for index in shown]
+    enlarged = Image.fromarray(lay(wrap([triple.repeat(2, 0).repeat(2, 1) for triple in triples], 4), gap=24))
     images.write(enlarged, folder / "picture.png")
 
 

@@ -1,0 +1,1 @@
+"""Networks of images from noise, and of classes: DCGAN's convolutional ones, and those of the first two papers."""

@@ -1,0 +1,28 @@
+"""SRGAN as a plugin: the manifest, which imports no torch."""
+
+from i2i.plugin import Plugin
+from i2i_srgan.config import SRGANConfig, stages
+
+plugin = Plugin(
+    name="srgan",
+    summary="Super-resolution: SRResNet by the squared error, then against a discriminator with a perceptual loss",
+    paper="arXiv:1609.04802",
+    kind="upscaled",
+    config=SRGANConfig,
+    game="i2i_srgan.game:build",
+    stages=stages,
+    presets={
+        # The published networks in about twenty minutes on two cores; docs/super-resolution.md has what was tried.
+        "cpu": {
+            "data": {"size": 64},
+            "game": {"perceptual": "efficientnet-lite0"},
+            "content": {"times": 5, "lr": 4e-4, "schedule": {"name": "cosine", "warmup": 100}, "ema": 0.995},
+            "trainer": {"steps": 600},
+        },
+        "cuda": {
+            "game": {"perceptual": "efficientnet-lite0"},
+            "content": {"times": 4, "lr": 4e-4, "schedule": {"name": "cosine", "warmup": 500}},
+            "trainer": {"steps": 10_000, "schedule": {"name": "linear", "hold": 0.5}},
+        },
+    },
+)

@@ -1,0 +1,51 @@
+"""The networks of SRGAN, from the blocks that plugins share, and the frozen one that sees what is alike."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from i2i.nn.features import FeatureNetwork, efficientnet_lite0, vgg19
+from i2i.nn.srresnet import SRResNet, begin_as_interpolation_
+from i2i.nn.vggstyle import VGGStyle
+from i2i_srgan.config import SRGANConfig
+
+
+def generator(config: SRGANConfig) -> SRResNet:
+    """SRResNet (arXiv:1609.04802, figure 4)."""
+    network = SRResNet(
+        config.data.input_channels,
+        config.data.target_channels,
+        scale=config.data.scale,
+        filters=config.game.filters,
+        blocks=config.game.blocks,
+    )
+    if config.game.start == "interpolation":
+        begin_as_interpolation_(network)
+    return network
+
+
+def discriminator(config: SRGANConfig) -> VGGStyle:
+    """The discriminator of the paper, for squares of `data.size` pixels (figure 4)."""
+    return VGGStyle(
+        config.data.target_channels,
+        size=config.data.size,
+        filters=config.game.discriminator_filters,
+        dense=config.game.discriminator_dense,
+    )
+
+
+def perceptual(config: SRGANConfig) -> FeatureNetwork | None:
+    """The network whose features are compared, or None for pixels; raises TrainingError where its weights are missing.
+
+    VGG_{5,4} and VGG_{2,2} of the paper, after activation (section 2.2.1).
+    """
+    weights = None if config.game.perceptual_weights is None else Path(config.game.perceptual_weights).expanduser()
+    match config.game.perceptual:
+        case "vgg19-relu5_4":
+            return vgg19("relu5_4", weights)
+        case "vgg19-relu2_2":
+            return vgg19("relu2_2", weights)
+        case "efficientnet-lite0":
+            return efficientnet_lite0()
+        case "mse":
+            return None

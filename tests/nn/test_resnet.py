@@ -1,0 +1,95 @@
+"""The residual generator, against the published network."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from i2i.nn.init import he_
+from i2i.nn.resnet import ResidualBlock, ResNet, begin_as_identity_
+
+
+# Millions of parameters, and tensors, of the networks of the reference implementation; 140 and 104 with the three
+# running averages of each of its 23 or 17 batch norms.
+@pytest.mark.parametrize(
+    ("blocks", "norm", "millions", "tensors"),
+    [(9, "instance", 11.378, 48), (6, "instance", 7.838, 36), (9, "batch", 11.383, 140), (6, "batch", 7.841, 104)],
+)
+def test_the_resnet_has_the_published_number_of_parameters(blocks, norm, millions, tensors):
+    with torch.device("meta"):
+        network = ResNet(3, 3, blocks=blocks, norm=norm)
+    assert round(sum(parameter.numel() for parameter in network.parameters()) / 1e6, 3) == millions
+    assert len(network.state_dict()) == tensors
+
+
+def test_its_layers_are_the_published_ones():
+    with torch.device("meta"):
+        network = ResNet(3, 3, blocks=6)
+    shapes = [tuple(value.shape) for name, value in network.state_dict().items() if name.endswith("weight")]
+    down = [(64, 3, 7, 7), (128, 64, 3, 3), (256, 128, 3, 3)]
+    up = [(256, 128, 3, 3), (128, 64, 3, 3), (3, 64, 7, 7)]  # transposed convolutions: in, out
+    assert shapes == [*down, *[(256, 256, 3, 3)] * 12, *up]
+    strides = [m.stride[0] for m in network.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)]
+    assert strides == [1, 2, 2, *[1] * 12, 2, 2, 1]
+    norms = [m for m in network.modules() if isinstance(m, nn.InstanceNorm2d)]
+    assert len(norms) == 3 + 12 + 2
+    assert not any(norm.affine or norm.track_running_stats for norm in norms)
+    assert not any(isinstance(m, nn.Dropout) for m in network.modules())
+
+
+@pytest.mark.parametrize(("channels_in", "channels_out"), [(1, 3), (4, 2)])
+@pytest.mark.parametrize(("height", "width"), [(8, 8), (12, 32), (20, 16)])
+def test_the_resnet_keeps_the_size_and_changes_the_channels(channels_in, channels_out, height, width):
+    network = ResNet(channels_in, channels_out, blocks=2, filters=4)
+    made = network(torch.randn(2, channels_in, height, width))
+    assert made.shape == (2, channels_out, height, width)
+    assert made.abs().max() <= 1
+
+
+def test_a_block_adds_to_what_it_is_given_with_reflected_borders():
+    torch.manual_seed(0)
+    block = ResidualBlock(3, "none").double()
+    features = torch.randn(2, 3, 5, 6, dtype=torch.float64)
+    first, second = (layer for layer in block.net if isinstance(layer, nn.Conv2d))
+
+    def convolved(layer, values):
+        return F.conv2d(F.pad(values, (1, 1, 1, 1), mode="reflect"), layer.weight, layer.bias)
+
+    expected = features + convolved(second, convolved(first, features).clamp(min=0))
+    torch.testing.assert_close(block(features), expected)
+
+
+def test_a_constant_image_has_no_border_before_it_is_halved():
+    """Reflection shows no edge where there is none, which zeros would."""
+    torch.manual_seed(0)
+    network = ResNet(1, 1, blocks=1, filters=4, norm="none")
+    features = network.net[:2](torch.full((1, 1, 16, 16), 0.7))
+    torch.testing.assert_close(features, features[:, :, :1, :1].expand_as(features))
+
+
+def test_without_normalisation_blocks_begin_as_identity():
+    torch.manual_seed(0)
+    network = ResNet(3, 3, blocks=9, filters=8, norm="none")
+    he_(network)
+    begin_as_identity_(network)
+    ends = [layer for layer in network.net if not isinstance(layer, ResidualBlock)]
+    image = torch.randn(1, 3, 16, 16)
+    assert torch.equal(network(image), nn.Sequential(*ends)(image))
+    # And yet they learn: the gradient reaches the zeroed weights.
+    network(image).square().mean().backward()
+    block = next(layer for layer in network.net if isinstance(layer, ResidualBlock))
+    assert block.net[-1].weight.grad.abs().max() > 0
+
+
+def test_with_a_skip_the_image_is_added_before_the_tanh():
+    torch.manual_seed(0)
+    network = ResNet(3, 3, blocks=1, filters=4, skip=True).double()
+    image = torch.rand(2, 3, 16, 16, dtype=torch.float64) * 2 - 1
+    expected = torch.tanh(network.net(image) + torch.atanh(0.98 * image))
+    torch.testing.assert_close(network(image), expected)
+    assert torch.isfinite(
+        network(torch.tensor([-1.0, 1.0], dtype=torch.float64).view(2, 1, 1, 1).expand(2, 3, 8, 8))
+    ).all()
+    begin_as_identity_(network)
+    nn.init.zeros_(network.net[-1].bias)
+    torch.testing.assert_close(network(image), 0.98 * image)

@@ -15,7 +15,7 @@ from i2i.plugin import Kind
 
 if TYPE_CHECKING:
     from i2i.data import Embedded
-    from i2i.data.survey import Side, Survey
+    from i2i.data.survey import Range, Side, Survey
 
 FOLDER = click.Path(path_type=Path)
 KINDS = click.Choice(get_args(Kind))
@@ -113,7 +113,7 @@ def _row(embedded: Embedded) -> dict[str, str | list[str]]:
 
 def _print(seen: Survey, *, guessed: bool) -> None:
     told = f"{seen.kind} data{': ' if seen.layout else ''}{seen.layout}"
-    click.echo(told + ("; --kind says it otherwise" if guessed else ""))
+    click.echo(told + (" (a guess; --kind says what it is meant for)" if guessed else ""))
     for side in seen.sides:
         click.echo(f"  {_sentence(side)}")
     if seen.classes:
@@ -128,15 +128,16 @@ def _print(seen: Survey, *, guessed: bool) -> None:
 
 
 def _sentence(side: Side) -> str:
-    (left, middle, right), (low, centre, high) = side.width, side.height
-    if left == right and low == high:
-        size = f"all {left} x {low}"
-    else:
-        size = (
-            f"width {left} to {right}, median {middle:g}; height {low} to {high}, median {centre:g}; "
-            f"{side.unusual} not of the commonest size"
-        )
+    size = f"all {side.width.smallest} x {side.height.smallest}"
+    if side.unusual:
+        size = f"width {_range(side.width)}; height {_range(side.height)}; {side.unusual} not of the commonest size"
     return f"{side.role}: {_counts(side.splits)}; {size}; {_counts(side.forms)}; {_counts(side.files)}"
+
+
+def _range(pixels: Range) -> str:
+    if pixels.smallest == pixels.largest:
+        return str(pixels.smallest)
+    return f"{pixels.smallest} to {pixels.largest}, median {pixels.median:g}"
 
 
 def _counts(numbers: Mapping[str, int]) -> str:

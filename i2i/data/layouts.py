@@ -35,6 +35,8 @@ LAYOUTS: Final[dict[Kind, str]] = {
 def find(source: Path, second: Path | None, kind: Kind) -> Found:
     """Finds the images of `kind` in a folder, or in two, without decoding them; raises DataError where it has none."""
     if second is not None:
+        if kind != "unpaired":
+            raise DataError(f"{second}: a second folder, which is for unpaired data alone", LAYOUTS[kind])
         return _two(source, second)
     return _FINDERS[kind](source)
 
@@ -50,7 +52,7 @@ def guess(folder: Path) -> Kind:
     flat = [path for path in images.find(train) if path.parent == train]
     if flat:
         return "paired" if paired.side_by_side(flat) else "images"
-    return "labelled" if any(train.iterdir()) else "images"
+    return "labelled" if len(_class_folders(train)) > 1 else "images"
 
 
 def natural(name: str) -> list[tuple[int, str]]:
@@ -116,7 +118,7 @@ def _labelled(folder: Path) -> Found:
     found = Found([{}], layout="a folder for each class")
     for part, below in sorted(_splits(folder, "labelled").items(), key=lambda item: item[0] != "train"):
         beside = [path.name for path in images.find(below) if path.parent == below]
-        classes = sorted(path for path in below.iterdir() if path.is_dir() and not path.name.startswith("."))
+        classes = _class_folders(below)
         if beside and classes:
             raise DataError(f"{below}: images beside the folders of classes: {paired.some(beside)}", layouts)
         if not classes:
@@ -131,6 +133,10 @@ def _labelled(folder: Path) -> Found:
             found.sides[0][part] += sources
             found.classes.update(dict.fromkeys(sources, path.name))
     return found
+
+
+def _class_folders(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
 def _splits(folder: Path, kind: Kind) -> dict[Part, Path]:

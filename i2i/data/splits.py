@@ -77,11 +77,12 @@ def open_splits(config: DataConfig, kind: Kind = "paired", *, progress: Progress
 
 
 def _find(config: DataConfig, kind: Kind, progress: Progress | None) -> Found:
-    if config.second is not None and kind != "unpaired":
-        raise DataError(
-            f"data.second {config.second}: this architecture takes one folder", "A second one is for unpaired data."
-        )
-    if config.source in EMBEDDED and config.second is None:
+    if config.source in EMBEDDED:
+        if config.second is not None:
+            raise DataError(
+                f"data.second {config.second}: the embedded set {config.source} has both sides",
+                "Give two folders, or the set alone.",
+            )
         embedded = EMBEDDED[config.source]
         if kind not in embedded.kinds:
             serving = [each.name for each in EMBEDDED.values() if kind in each.kinds]

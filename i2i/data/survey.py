@@ -26,17 +26,26 @@ _HELD: Final[tuple[tuple[Part, Part], ...]] = (("validation", "train"), ("test",
 
 
 @dataclass(frozen=True)
+class Range:
+    """Of some numbers of pixels."""
+
+    smallest: int
+    median: float
+    largest: int
+
+
+@dataclass(frozen=True)
 class Side:
     """The images of one role: `A`, `B`, or `images` where there is one alone.
 
-    splits: how many are in each. width, height: smallest, median and largest. unusual: how many are not of the
-    commonest size. forms, files: how many are decoded to which mode, and stored in which format and bits a channel.
+    splits: how many are in each. unusual: how many are not of the commonest size. forms, files: how many are decoded
+    to which mode, and stored in which format and bits a channel.
     """
 
     role: str
     splits: dict[str, int]
-    width: tuple[int, float, int]
-    height: tuple[int, float, int]
+    width: Range
+    height: Range
     unusual: int
     forms: dict[str, int]
     files: dict[str, int]
@@ -99,7 +108,7 @@ def survey(
     ]
     seen, broken = _look_at(places, progress)
     twofold = any(len(looks) == 2 for looks in seen)
-    noun = "pair" if twofold else "image"
+    noun = "pair" if twofold or kind == "paired" else "image"
     trained = Counter(found.classes.get(looks[0].place.source, "") for looks in seen if looks[0].place.part == "train")
     problems = _scales(seen) if kind == "upscaled" and twofold else []
     try:
@@ -172,8 +181,8 @@ def _side(role: str, listed: Sequence[_Seen]) -> Side:
     return Side(
         role,
         {str(part): sum(each.place.part == part for each in listed) for part in PARTS},
-        (min(widths), median(widths), max(widths)),
-        (min(heights), median(heights), max(heights)),
+        Range(min(widths), median(widths), max(widths)),
+        Range(min(heights), median(heights), max(heights)),
         len(listed) - sizes.most_common(1)[0][1],
         dict(Counter(each.look.form for each in listed).most_common()),
         dict(Counter(f"{form}, {bits} bit" for form, bits in (each.stored for each in listed)).most_common()),

@@ -93,11 +93,23 @@ def test_check_prints_what_was_seen(folder):
     result = run("check", folder)
     assert result.return_value == 0
     assert result.stdout.splitlines() == [
-        "paired data: A and B, matched by name; --kind says it otherwise",
+        "paired data: A and B, matched by name (a guess; --kind says what it is meant for)",
         "  A: 5 train, 1 validation; all 30 x 20; 6 RGB; 6 PNG, 8 bit",
         "  B: 5 train, 1 validation; all 30 x 20; 6 RGB; 6 PNG, 8 bit",
         "It can be trained on.",
     ]
+
+
+def test_check_tells_sizes_that_differ_and_classes(folder):
+    Image.new("L", (30, 44), 7).save(folder / "A" / "odd.tif")
+    lines = run("check", folder, "--kind", "labelled").stdout.splitlines()
+    assert lines[:3] == [
+        "labelled data: a folder for each class",
+        "  images: 11 train, 2 validation; width 30; height 20 to 44, median 20; 1 not of the commonest size; "
+        "12 RGB, 1 L; 12 PNG, 8 bit, 1 TIFF, 8 bit",
+        "  to train on of each class: 6 A, 5 B",
+    ]
+    assert lines[3] == "warning: 1 of a single colour: A/odd"
 
 
 def test_check_of_what_training_would_refuse_exits_with_1(folder):

@@ -79,8 +79,10 @@ def test_a_second_folder_lies_apart_exists_and_is_for_unpaired_data(save, config
         open_splits(config(source=source, second=str(tmp_path / "a" / "b")), "unpaired")
     with pytest.raises(DataError, match=r"data\.second .*nowhere: no folder"):
         open_splits(config(source=source, second=str(tmp_path / "nowhere")), "unpaired")
-    with pytest.raises(DataError, match=r"data\.second .*takes one folder"):
+    with pytest.raises(DataError, match=r"a: a second folder, which is for unpaired data alone"):
         open_splits(config(source=source, second=source), "images")
+    with pytest.raises(DataError, match=r"data\.second .*: the embedded set earth has both sides"):
+        open_splits(config(source="earth", second=source), "unpaired")
 
 
 @pytest.mark.parametrize("kind", ["images", "upscaled"])
@@ -203,6 +205,7 @@ def test_a_linked_class_folder_is_followed(save, opened, tmp_path):
         (["trainA/0.png", "trainB/1.png"], "unpaired"),
         (["0.png", "deep/1.png"], "images"),
         (["train/0.png"], "images"),
+        (["deep/below/0.png"], "images"),
         (["cats/0.png", "dogs/0.png"], "labelled"),
         (["train/cats/0.png", "train/dogs/0.png"], "labelled"),
         ([], "images"),

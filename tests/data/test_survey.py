@@ -11,7 +11,7 @@ from PIL import Image
 
 from i2i.config import DataConfig
 from i2i.data import open_splits
-from i2i.data.survey import survey
+from i2i.data.survey import Range, survey
 from i2i.errors import DataError
 
 
@@ -51,7 +51,7 @@ def test_a_folder_in_order_has_no_remarks(tmp_path):
     assert [side.role for side in seen.sides] == ["A", "B"]
     for side in seen.sides:
         assert side.splits == {"train": 20, "validation": 4, "test": 2}
-        assert (side.width, side.height, side.unusual) == ((32, 32, 32), (32, 32, 32), 0)
+        assert (side.width, side.height, side.unusual) == (Range(32, 32, 32), Range(32, 32, 32), 0)
         assert side.forms == {"RGB": 26}
         assert side.files == {"PNG, 8 bit": 26}
 
@@ -110,7 +110,7 @@ def test_sizes_channels_and_bits_are_counted(tmp_path, put):
     (side,) = seen.sides
     assert seen.kind == "images"
     assert side.role == "images"
-    assert (side.width, side.height, side.unusual) == ((2, 20, 50), (2, 30, 30), 3)
+    assert (side.width, side.height, side.unusual) == (Range(2, 20, 50), Range(2, 30, 30), 3)
     assert side.forms == {"RGB": 3, "L": 3, "RGBA": 1}
     assert side.files == {
         "PNG, 8 bit": 2,
@@ -190,7 +190,7 @@ def test_two_folders_are_unpaired(tmp_path, save):
         save(f"zebras/{n}.png", 30, 30)
     seen = survey(tmp_path / "horses", tmp_path / "zebras")
     assert seen.kind == "unpaired"
-    assert [(side.role, side.width[0]) for side in seen.sides] == [("A", 20), ("B", 30)]
+    assert [(side.role, side.width.smallest) for side in seen.sides] == [("A", 20), ("B", 30)]
 
 
 def test_side_by_side_images_are_seen_as_two(tmp_path, save):
@@ -198,7 +198,7 @@ def test_side_by_side_images_are_seen_as_two(tmp_path, save):
         save(f"{n}.png", 48, 24)
     seen = survey(tmp_path)
     assert seen.layout == "A and B side by side in one image"
-    assert [(side.role, side.width[0]) for side in seen.sides] == [("A", 24), ("B", 24)]
+    assert [(side.role, side.width.smallest) for side in seen.sides] == [("A", 24), ("B", 24)]
 
 
 @pytest.mark.parametrize(

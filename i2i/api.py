@@ -39,14 +39,17 @@ def load_generator(path: str | Path, device: str = "auto") -> Generator:
 def configure(plugin: Plugin, layers: Sequence[Layer] = ()) -> RunConfig:
     """The resolved configuration of a run: the plugin's defaults, its preset for the device, then `layers`.
 
-    Raises ConfigError.
+    What the plugin says of its example data holds where `layers` name no other data. Raises ConfigError.
     """
     from i2i.training.device import resolve as resolve_device
 
-    asked = next((str(layer.tree["device"]) for layer in reversed(layers) if "device" in layer.tree), "auto")
+    asked = str(_asked(layers, "device") or "auto")
     kind = resolve_device("auto").type if asked == "auto" else asked.partition(":")[0]
     preset = Layer(f"{plugin.name}'s preset", plugin.presets.get(kind, {}))
-    return resolve(plugin.config, [preset, *layers, Layer("plugin", {"plugin": plugin.name})])
+    own = _asked([Layer("example", plugin.example)], "data", "source")
+    named = _asked(layers, "data", "source")
+    example = [Layer(f"{plugin.name}'s example", plugin.example)] if named in (None, own) else []
+    return resolve(plugin.config, [preset, *example, *layers, Layer("plugin", {"plugin": plugin.name})])
 
 
 def train(
@@ -109,6 +112,17 @@ def export(path: str | Path) -> dict[Path, Description]:
     run, entry, manifest, config = _open(path)
     *_, last = stages(manifest, config).values()
     return export_run(run, last, manifest.build(last), entry.version)
+
+
+def _asked(layers: Sequence[Layer], *keys: str) -> object:
+    """What the last of `layers` that has the key says; None where none has."""
+    for layer in reversed(layers):
+        found: object = layer.tree
+        for key in keys:
+            found = found.get(key) if isinstance(found, Mapping) else None
+        if found is not None:
+            return found
+    return None
 
 
 def _open(path: str | Path, *layers: Layer) -> tuple[Run, Entry, Plugin, RunConfig]:

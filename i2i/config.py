@@ -88,6 +88,9 @@ class ObjectiveConfig(Section):
     """The value function of the game."""
 
     name: ObjectiveName = Field("nonsaturating", description=", ".join(get_args(ObjectiveName)))
+    clip: NonNegative = Field(
+        0.0, description="the discriminators' weights are kept between this and its negative; 0: not. Often 0.01"
+    )
     gradient_penalty: PenaltyConfig = Field(
         default_factory=PenaltyConfig, description="WGAN-GP: keeps gradients between real and fake at norm 1; often 10"
     )

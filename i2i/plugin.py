@@ -35,6 +35,7 @@ class Plugin:
 
     game: `"package.module:function"`; the function takes the resolved config and returns the game.
     presets: what a first run needs on a `"cpu"` and on a `"cuda"` device; anything that the user says goes before it.
+    example: the embedded data that is taken where no other is named, as `data.source`, and what suits it alone.
     stages: where a run is several trainings; the last one is the run itself, the others are runs inside it.
     """
 
@@ -45,6 +46,7 @@ class Plugin:
     config: type[RunConfig]
     game: str
     presets: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    example: Mapping[str, object] = field(default_factory=dict)
     stages: Stages | None = None
     api_version: int = API_VERSION
 

@@ -122,3 +122,14 @@ def test_a_file_that_is_not_there(tmp_path):
 def test_an_empty_file_changes_nothing(tmp_path):
     (tmp_path / "x.yaml").write_text("# nothing yet\n")
     assert resolve(Pix2PixConfig, [read_yaml(tmp_path / "x.yaml")]) == Pix2PixConfig()
+
+
+def test_what_suits_the_example_holds_for_the_example_alone(tmp_path):
+    from i2i import api, plugin
+
+    dcgan = plugin.load("dcgan")
+    on_cpu = Layer("test", {"device": "cpu"})
+    assert api.configure(dcgan, [on_cpu]).data.target_channels == 1
+    assert api.configure(dcgan, [on_cpu, Layer("test", {"data": {"source": "digits"}})]).data.target_channels == 1
+    other = api.configure(dcgan, [on_cpu, Layer("test", {"data": {"source": str(tmp_path)}})]).data
+    assert (other.target_channels, other.flip, other.size) == (3, True, 32)

@@ -99,6 +99,9 @@ def _folder(key: str, given: str, kind: Kind) -> Path:
     folder = Path(given).expanduser()
     if folder.is_dir():
         return folder
+    if key == "data.second":  # an embedded set comes whole
+        what = "a file, not a folder" if folder.exists() else "no folder of that name"
+        raise DataError(f"{key} {given}: {what}", LAYOUTS[kind])
     what = "a file, not a folder" if folder.exists() else "no folder and no embedded set of that name"
     raise DataError(
         f"{key} {given}: {what}{did_you_mean(given, EMBEDDED)}",

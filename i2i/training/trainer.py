@@ -41,6 +41,7 @@ class Trainer:
         self.average = Average(self.game, config.ema)
         self.pools: list[ImagePool] = []
         self._objective = OBJECTIVES[objective.name]
+        self._clip = objective.clip
         settings: dict[str, PenaltyConfig] = {name: getattr(objective, name) for name in PENALTIES}
         self._penalties = {name: setting for name, setting in settings.items() if setting.weight > 0}
         self._rates = {
@@ -123,6 +124,10 @@ class Trainer:
         loss = torch.stack(losses).sum()
         summed = {name: torch.stack(values).sum() for name, values in penalties.items()}
         self._descend("discriminators", [loss, *summed.values()])
+        if self._clip > 0:  # what makes a critic Lipschitz in Arjovsky et al. 2017, arXiv:1701.07875, algorithm 1
+            with torch.no_grad():
+                for parameter in self._moved["discriminators"]:
+                    parameter.clamp_(-self._clip, self._clip)
         reported = {"discriminator": loss, **summed, "accuracy": torch.stack(right).mean()}
         return {name: value.detach() for name, value in reported.items()}
 

@@ -11,7 +11,7 @@ so that equal colours stay equal.
 """
 
 import argparse
-import time
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -85,9 +85,11 @@ def main():
     folder = parser.parse_args().folder
     run = Run(folder / "run")
     if not run.model.is_file():
-        start = time.perf_counter()
         api.train("cyclegan", {"device": "cpu", "data": {"source": "earth"}}, out=run.path)
-        print(f"training and exporting: {time.perf_counter() - start:.0f} s on {torch.get_num_threads()} threads")
+    facts = run.facts()
+    taken = datetime.fromisoformat(facts["ended"]) - datetime.fromisoformat(facts["started"])
+    best = facts["best"]["step"]
+    print(f"{facts['step']} steps, the best of them {best}, scores and export: {taken.seconds} s; {facts['device']}")
     manifest = plugins.load("cyclegan")
     config = resolve(manifest.config, [read_yaml(run.config)])
     splits = open_splits(config.data, "unpaired")

@@ -16,7 +16,6 @@ import time
 from importlib import import_module
 from pathlib import Path
 
-import numpy as np
 import torch
 from PIL import Image
 
@@ -36,7 +35,7 @@ SHOWN = 160
 
 def tensor(picture):
     """`[1, C, H, W]` in [0, 255] of uint8 `[H, W, C]`."""
-    return torch.from_numpy(picture).permute(2, 0, 1)[None].float()
+    return torch.tensor(picture).permute(2, 0, 1)[None].float()
 
 
 def tiles(pictures):

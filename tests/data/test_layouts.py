@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from i2i.config import DataConfig
 from i2i.data import open_splits
 from i2i.data.layouts import guess
 from i2i.errors import DataError
@@ -220,3 +223,10 @@ def test_the_kind_of_a_folder_is_guessed(save, tmp_path, files, kind):
 def test_wide_images_alone_are_taken_for_pairs_side_by_side(save, tmp_path):
     save("0.png", 48, 24)
     assert guess(tmp_path) == "paired"
+
+
+def test_a_second_source_is_a_folder_and_no_embedded_set(tmp_path: Path) -> None:
+    (tmp_path / "A").mkdir()
+    with pytest.raises(DataError, match=r"data\.second digits: no folder of that name") as raised:
+        open_splits(DataConfig(source=str(tmp_path / "A"), second="digits"), "unpaired")
+    assert "Embedded" not in str(raised.value)

@@ -37,6 +37,12 @@ def state():
 
 
 @pytest.fixture(scope="module")
+def shallow(state):
+    """As much of them as relu2_2 needs."""
+    return {name: value for name, value in state.items() if int(name.split(".")[1]) <= 7}
+
+
+@pytest.fixture(scope="module")
 def weights(state, tmp_path_factory):
     path = tmp_path_factory.mktemp("vgg") / "vgg19.pth"
     torch.save(state, path)
@@ -136,8 +142,8 @@ def test_vgg_is_taken_after_its_rectifier_and_scaled(state, weights, layer, conv
 
 
 @pytest.mark.parametrize("prefix", ["features.", ""])
-def test_vgg_weights_may_be_safetensors_with_or_without_the_rest(state, weights, tmp_path, prefix):
-    stored = {prefix + name.removeprefix("features."): value for name, value in state.items()}
+def test_vgg_weights_may_be_safetensors_with_or_without_the_rest(shallow, weights, tmp_path, prefix):
+    stored = {prefix + name.removeprefix("features."): value for name, value in shallow.items()}
     path = tmp_path / "vgg.safetensors"
     save_file(stored | {"classifier.0.weight": torch.zeros(3)}, path)
     given = images(1, 1, 16, 16)
@@ -145,17 +151,17 @@ def test_vgg_weights_may_be_safetensors_with_or_without_the_rest(state, weights,
     assert torch.equal(vgg19("relu2_2", path).maps(given)[0], expected)
 
 
-def test_downloaded_vgg_weights_are_used_and_missing_ones_are_not_downloaded(state, tmp_path, monkeypatch):
+def test_downloaded_vgg_weights_are_used_and_missing_ones_are_not_downloaded(shallow, tmp_path, monkeypatch):
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     with pytest.raises(TrainingError, match="Download them once") as raised:
         vgg19("relu2_2")
     assert "game.perceptual_weights" in str(raised.value)
     (tmp_path / "checkpoints").mkdir()
-    torch.save(state, tmp_path / "checkpoints" / "vgg19-dcbb9e9d.pth")
+    torch.save(shallow, tmp_path / "checkpoints" / "vgg19-dcbb9e9d.pth")
     assert isinstance(vgg19("relu2_2"), FeatureNetwork)
 
 
-def broken(tmp_path, kind, state):
+def broken(tmp_path, kind, shallow):
     path = tmp_path / f"{kind}.pth"
     match kind:
         case "absent":
@@ -167,9 +173,9 @@ def broken(tmp_path, kind, state):
         case "list":
             torch.save([torch.zeros(3)], path)
         case "shape":
-            torch.save(state | {"features.5.weight": torch.zeros(128, 64, 5, 5)}, path)
+            torch.save(shallow | {"features.5.weight": torch.zeros(128, 64, 5, 5)}, path)
         case "lacking":
-            torch.save({name: value for name, value in state.items() if "features.7" not in name}, path)
+            torch.save({name: value for name, value in shallow.items() if "features.7" not in name}, path)
     return path
 
 
@@ -184,8 +190,8 @@ def broken(tmp_path, kind, state):
         ("lacking", r"'features.7.weight' should be \[128, 128, 3, 3\], the file's has none"),
     ],
 )
-def test_files_that_are_not_vgg_are_refused_with_the_reason(state, tmp_path, kind, said):
-    path = broken(tmp_path, kind, state)
+def test_files_that_are_not_vgg_are_refused_with_the_reason(shallow, tmp_path, kind, said):
+    path = broken(tmp_path, kind, shallow)
     with pytest.raises(TrainingError, match=said) as raised:
         vgg19("relu2_2", path)
     assert str(path) in str(raised.value)

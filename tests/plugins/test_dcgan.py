@@ -59,7 +59,7 @@ def test_the_defaults_are_the_published_ones():
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_the_presets_are_valid(device):
     manifest = plugins.load("dcgan")
-    assert resolve(manifest.config, [Layer("preset", manifest.presets[device])]).data.source == "digits"
+    assert resolve(manifest.config, [Layer("preset", manifest.presets[device])]).data.size == 32
 
 
 @pytest.mark.parametrize("size", [16, 48, 256])

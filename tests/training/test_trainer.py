@@ -315,3 +315,14 @@ def test_without_discriminators_the_generator_minimises_its_terms_alone():
 
 def losses_of(trainer):
     return trainer.game.terms(batch(), trainer.game.generate(batch()))["l1"]
+
+
+def test_clipping_keeps_the_discriminators_weights_small_and_theirs_alone():
+    torch.manual_seed(0)
+    config = TrainerConfig(steps=10, precision="float32", channels_last=False, lr=0.05)
+    objective = ObjectiveConfig(name="wasserstein", clip=0.01)
+    trainer = Trainer(Counting(), objective, config, torch.device("cpu"))
+    trainer.play([batch()])
+    judges = [parameter.abs().max() for parameter in trainer.game.discriminators.parameters()]
+    assert max(judges) == pytest.approx(0.01)
+    assert max(parameter.abs().max() for parameter in trainer.game.generators.parameters()) > 0.05

@@ -7,7 +7,7 @@ The defaults are those of DCGAN (Radford et al. 2016, arXiv:1511.06434, section 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, model_validator
 
@@ -80,13 +80,18 @@ class FromNoiseConfig(RunConfig):
         return []
 
 
+EXAMPLE: Final[Mapping[str, object]] = {
+    "data": {"source": "digits", "load_size": 32, "target_channels": 1, "flip": False}
+}
+
+
 def presets(*, r1: float, steps: int) -> Mapping[str, Mapping[str, object]]:
     """A first run on the embedded digits, in minutes on two cores; `r1` and `steps` are for these.
 
     R1 instead of batch norm in the discriminator makes a learning rate three times the published one stable.
     """
     common: Mapping[str, object] = {
-        "data": {"source": "digits", "size": 32, "load_size": 32, "target_channels": 1, "flip": False},
+        "data": {"size": 32},
         "objective": {"r1": {"weight": r1, "interval": 8}},
     }
     small = {"filters": 32, "discriminator_filters": 32, "discriminator_norm": "none"}

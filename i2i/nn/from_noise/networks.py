@@ -16,7 +16,7 @@ def generator(config: FromNoiseConfig, conditions: int = 0) -> nn.Module:
     game, data = config.game, config.data
     if game.architecture == "mlp":
         mlp = MLPGenerator(game.noise, conditions, data.target_channels, size=data.size)
-        he_(mlp)
+        normal_(mlp)  # small, as published: He's larger weights collapsed each class of digits to one image
         return mlp
     conv = ConvGenerator(game.noise + conditions, data.target_channels, size=data.size, filters=game.filters)
     normal_(conv)
@@ -28,7 +28,7 @@ def discriminator(config: FromNoiseConfig, conditions: int = 0) -> nn.Module:
     game, data = config.game, config.data
     if game.architecture == "mlp":
         mlp = MLPDiscriminator(data.target_channels, conditions, size=data.size, dropout=game.dropout)
-        he_(mlp)
+        normal_(mlp)
         return mlp
     conv = ConvDiscriminator(
         data.target_channels,

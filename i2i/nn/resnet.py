@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from torch import Tensor, nn
 
 from i2i.nn.norm import Norm, needs_bias, normalised
+
+Upsampling = Literal["transposed", "nearest"]
 
 
 class ResidualBlock(nn.Module):
@@ -48,7 +52,9 @@ class ResNet(nn.Module):
 
     Zhu et al. 2017, arXiv:1703.10593, section 7.2, after Johnson et al. 2016, arXiv:1603.08155: 7x7 convolutions on
     reflected borders at both ends, `filters` doubled at each halving, ReLU, tanh; 6 blocks for images of 128 pixels, 9
-    for 256. Transposed convolutions of 3x3, as in the authors' implementation, have the stride of 1/2.
+    for 256.
+    upsampling: transposed convolutions of 3x3 and stride 2, as in the authors' implementation; or a convolution of 3x3
+    on repeated pixels, which leaves no checkerboard (Odena et al. 2016, doi:10.23915/distill.00003).
     skip: what is made is a change of the image itself, as of DeblurGAN, arXiv:1711.07064, section 3, there beyond the
     tanh; not as published for CycleGAN. With a last convolution of zeros the network copies.
     """
@@ -64,6 +70,7 @@ class ResNet(nn.Module):
         blocks: int,
         filters: int = 64,
         norm: Norm = "instance",
+        upsampling: Upsampling = "transposed",
         skip: bool = False,
     ) -> None:
         super().__init__()
@@ -78,7 +85,11 @@ class ResNet(nn.Module):
             net += [nn.Conv2d(width, 2 * width, 3, 2, 1, bias=bias), *after(2 * width)]
         net += [ResidualBlock(4 * filters, norm) for _ in range(blocks)]
         for width in (4 * filters, 2 * filters):
-            net += [nn.ConvTranspose2d(width, width // 2, 3, 2, 1, output_padding=1, bias=bias), *after(width // 2)]
+            if upsampling == "transposed":
+                net.append(nn.ConvTranspose2d(width, width // 2, 3, 2, 1, output_padding=1, bias=bias))
+            else:
+                net += [nn.Upsample(scale_factor=2), nn.Conv2d(width, width // 2, 3, 1, 1, bias=bias)]
+            net += after(width // 2)
         net += [nn.ReflectionPad2d(3), nn.Conv2d(filters, channels_out, 7)]
         self.net = nn.Sequential(*net)
 
@@ -93,5 +104,5 @@ class ResNet(nn.Module):
 
 def _before_tanh(image: Tensor) -> Tensor:
     """What tanh makes the image of, but for 2 % of its range: black and white would be infinite."""
-    within = 0.98 * image
+    within = 0.98 * image.clamp(-1, 1)  # noise may have led out of the range
     return (within.log1p() - (-within).log1p()) / 2

@@ -19,6 +19,9 @@ class CycleGANGame(Section):
         None, description="residual blocks of a generator; null: 6, and 9 from 256 pixels"
     )
     norm: Norm = Field("instance", description="batch, instance or none")
+    upsampling: Literal["transposed", "nearest"] = Field(
+        "transposed", description="transposed convolutions, as published, or nearest: leaves no checkerboard"
+    )
     skip: bool = Field(
         False, description="generators change the image itself, and begin by copying it; false as published"
     )

@@ -10,7 +10,15 @@ from i2i_cyclegan.config import CycleGANConfig
 def generator(config: CycleGANConfig, channels_in: int, channels_out: int) -> ResNet:
     """The residual network of one direction (arXiv:1703.10593, section 7.2)."""
     game = config.game
-    return ResNet(channels_in, channels_out, blocks=config.blocks, filters=game.filters, norm=game.norm, skip=game.skip)
+    return ResNet(
+        channels_in,
+        channels_out,
+        blocks=config.blocks,
+        filters=game.filters,
+        norm=game.norm,
+        upsampling=game.upsampling,
+        skip=game.skip,
+    )
 
 
 def discriminator(config: CycleGANConfig, channels: int) -> PatchGAN:

@@ -88,15 +88,16 @@ def resume(
 
     settings, layers: what to change, such as `{"trainer": {"steps": 40_000}}`; it is then no longer the run it was.
     """
-    from i2i.course import Course
+    from i2i.course import Course, stages
     from i2i.training import checkpoint as checkpoints
 
     run, entry, manifest, config = _open(path, *layers, Layer("settings", settings or {}))
     found = checkpoints.find(run.checkpoints)
-    if found and found[-1].step >= config.trainer.steps and run.facts()["state"] == "finished":
+    *_, last = stages(manifest, config).values()
+    if found and found[-1].step >= last.trainer.steps and run.facts()["state"] == "finished":
         raise RunError(
-            f"{run.path}: is finished: {found[-1].step} steps of {config.trainer.steps}",
-            f"To train it longer: i2i train --resume {run.path} --steps {2 * found[-1].step}",
+            f"{run.path}: is finished: {found[-1].step} steps of {last.trainer.steps}",
+            f"To train it longer: i2i train --resume {run.path} --steps {2 * config.trainer.steps}",
         )
     return Course(entry, manifest, config, observer, run).follow(run)
 

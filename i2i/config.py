@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
 from i2i.errors import ConfigError, did_you_mean
@@ -59,6 +59,11 @@ class DataConfig(Section):
     )
     cache: Fraction = Field(0.25, description="fraction of the free memory that decoded images may take; 0: none")
     workers: int | None = Field(None, ge=0, description="threads that read ahead; null: one per core, 8 at most")
+
+    @field_validator("classes", mode="before")
+    @classmethod
+    def _numbers_are_names_too(cls, classes: object) -> object:
+        return [str(name) for name in classes] if isinstance(classes, list | tuple) else classes
 
     @model_validator(mode="after")
     def _crop_fits(self) -> DataConfig:
@@ -132,7 +137,7 @@ class TrainerConfig(Section):
     )
     log_every: Positive = Field(20, description="steps between lines in metrics.jsonl")
     best_by: str | None = Field(
-        None, description="validation metric that names the best checkpoint; null: the first that is reported"
+        None, description="validation metric that names the best checkpoint; null: the plugin's choice"
     )
     keep: Positive = Field(2, description="newest checkpoints that are kept beside the best")
 

@@ -35,7 +35,11 @@ class Course:
         self._entry, self._manifest, self._config, self._observer = entry, manifest, config, observer
         *earlier, (_, self._last) = stages(manifest, config).items()
         self._earlier = dict(earlier)
-        self._start = Run.open(Path(config.init)) if config.init is not None else None
+        self._start: Run | None = None
+        if run is not None and checkpoints.find(run.checkpoints):  # what came before has done its part
+            self._earlier = {}
+        elif config.init is not None:
+            self._start = Run.open(Path(config.init))
         first, place = self._last, run
         for name, stage in self._earlier.items():
             done = None if run is None else Run(run.stages / name)
@@ -50,12 +54,12 @@ class Course:
         assert self._opened is not None
         classes = self._opened[1].config.data.classes
         whole = self._config.model_copy(update={"data": self._config.data.model_copy(update={"classes": classes})})
-        with _answering(run):
+        with terminable(), _answering(run):
             write_text(run.config, dump(whole))
             for name, config in self._earlier.items():
                 stage = Run(run.stages / name)
                 if stage.state() != "finished":
-                    run.note(state="running", stage=name)
+                    run.begin(stage=name)
                     if stage.state() is None:
                         Run.create(stage.path, self._config.plugin)
                     with _answering(stage):
@@ -86,14 +90,13 @@ class Course:
         checkpoints.sweep(run.checkpoints)
         outcome: Outcome | None = None
         try:
-            with terminable():
-                outcome = session.play(run)
-                if outcome.stopped is not None:
-                    run.finish("interrupted", step=outcome.last.step, signal=outcome.stopped.name)
-                    return
-                scores = session.score(run)
-                described = export_run(run, session.config, session.build(), self._entry.version)
-                run.finish("finished", step=outcome.last.step, scores=scores, kind=described[run.model].kind)
+            outcome = session.play(run)
+            if outcome.stopped is not None:
+                run.finish("interrupted", step=outcome.last.step, signal=outcome.stopped.name)
+                return
+            scores = session.score(run)
+            described = export_run(run, session.config, session.build(), self._entry.version)
+            run.finish("finished", step=outcome.last.step, scores=scores, kind=described[run.model].kind)
         except KeyboardInterrupt:
             if outcome is None:  # in the middle of a step: what was played since the last checkpoint is lost
                 raise

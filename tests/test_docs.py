@@ -58,8 +58,23 @@ def test_every_configuration_is_valid_and_headed_by_its_command(path):
     first = path.read_text().splitlines()[0]
     head = re.match(rf"# i2i train (\w+) --config configs/{path.name}", first)
     assert head, first
+    plugin = plugins.load(head[1])
     layers = [config.read_yaml(path), config.Layer("here", {"device": "cpu"})]
-    assert api.configure(plugins.load(head[1]), layers).plugin == head[1]
+    resolved = api.configure(plugin, layers)
+    assert resolved.plugin == head[1]
+    # What it is a recipe for does not depend on the presets of the device below it.
+    for preset in ({}, plugin.presets["cuda"]):
+        other = config.resolve(plugin.config, [config.Layer("preset", preset), *layers])
+        assert without_unused(other) == without_unused(resolved)
+
+
+def without_unused(resolved):
+    """All that has an effect: a penalty without a weight has none."""
+    tree = resolved.model_dump()
+    for name in ("gradient_penalty", "r1", "r2"):
+        if tree["objective"][name]["weight"] == 0:
+            tree["objective"][name] = None
+    return {**tree, "data": {**tree["data"], "source": None}}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

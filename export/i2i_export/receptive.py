@@ -71,6 +71,9 @@ def _through(node: NodeProto, seen: _Reach, axis: int, constants: Mapping[str, o
             widths = numpy_helper.to_array(constants[node.input[1]])
             before = int(widths[len(widths) // 2 - 2 + axis])
             return _Reach(step, seen.low - before * step, seen.high - before * step)
+        case "Resize" if len(node.input) > 2 and node.input[2] in constants:  # of the nearest kind: pixels are repeated
+            times = Fraction(float(numpy_helper.to_array(constants[node.input[2]])[2 + axis]))
+            return _Reach(step / times, seen.low - (1 - 1 / times) * step, seen.high)
         case "DepthToSpace":
             block = attributes["blocksize"]
             return _Reach(step / block, seen.low - Fraction(block - 1, block) * step, seen.high)

@@ -93,9 +93,9 @@ def command(
         *(parse_assignment(text) for text in assignments),
     ]
     if resumed is not None:
-        if plugin is not None or out is not None or print_config:
+        if plugin is not None or out is not None or init is not None or print_config:
             raise click.UsageError(
-                "--resume takes plugin and folder from the run: leave out PLUGIN, --out, --print-config"
+                "--resume takes all that from the run: leave out PLUGIN, --out, --init and --print-config"
             )
         with Display() as display:
             _conclude(api.resume(resumed, layers=layers, observer=display))

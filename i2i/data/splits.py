@@ -14,7 +14,7 @@ from i2i.data.embedded import EMBEDDED
 from i2i.data.labels import check_classes, choose
 from i2i.data.layouts import LAYOUTS, find
 from i2i.data.pairs import Pairs, bring_pair
-from i2i.data.samples import Samples
+from i2i.data.samples import Samples, evenly
 from i2i.data.singles import Images
 from i2i.data.sources import PARTS, Found, Part, SideBySide, TwoImages
 from i2i.data.threads import Progress, thread_count
@@ -139,6 +139,9 @@ def _samples(
         case "paired":
             return Pairs(sides[0], config)
         case "unpaired":
+            if part != "train":  # an image that were taken twice would be counted as two
+                count = min(map(len, sides))
+                sides = [side.chosen(evenly(len(side), count)) for side in sides]
             inputs, targets = sides if config.direction == "AtoB" else sides[::-1]
             return Unpaired(inputs, targets, config)
         case "upscaled":

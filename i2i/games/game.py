@@ -95,6 +95,10 @@ class Game(nn.Module, ABC):
         """Further figures of each image of the batch, `[N]` each, that every validation reports."""
         return {}
 
+    def demand(self) -> None:
+        """Opens what only training needs; raises I2IError, before anything is written, where it is not there."""
+        return
+
     def notes(self) -> Sequence[str]:
         """What a person should know of how this game is set up, a sentence each; part of the run."""
         return ()

@@ -10,13 +10,13 @@ from torch import Tensor
 WIDTHS = torch.logspace(-1, 0, 10).tolist()  # of the window, for pixels in [0, 1]
 
 
-def log_likelihood(made: Tensor, real: Tensor, width: float) -> Tensor:
-    """log p(x) in nats, `[M]`, of each of `real` `[M, D]` under a Gaussian of `width` around each of `made` `[N, D]`.
+def log_likelihood(squared: Tensor, dimensions: int, width: float) -> Tensor:
+    """log p(x) in nats, `[M]`, of each of M points under a Gaussian of `width` around each of N others.
 
-    Goodfellow et al. 2014, arXiv:1406.2661, section 5, after Breuleux et al. 2011.
+    squared: their squared distances, `[M, N]`, in a space of so many `dimensions`. Goodfellow et al. 2014,
+    arXiv:1406.2661, section 5, after Breuleux et al. 2011.
     """
-    squared = torch.cdist(real.double(), made.double(), compute_mode="donot_use_mm_for_euclid_dist").square()
-    normaliser = math.log(len(made)) + made.shape[1] / 2 * math.log(2 * math.pi * width**2)
+    normaliser = math.log(squared.shape[1]) + dimensions / 2 * math.log(2 * math.pi * width**2)
     return torch.logsumexp(-squared / (2 * width**2), dim=1) - normaliser
 
 
@@ -26,5 +26,10 @@ def parzen(made: Tensor, real: Tensor) -> float:
     Pixels in [0, 1]; the halves are the images of even and of odd number, M at least 2. It depends on the number of
     generated images `made` `[N, D]`, 10,000 in the paper: values compare only where that is the same.
     """
-    chosen = max(WIDTHS, key=lambda width: float(log_likelihood(made, real[0::2], width).mean()))
-    return float(log_likelihood(made, real[1::2], chosen).mean())
+    squared = torch.cdist(real.double(), made.double()).square()
+
+    def mean(half: Tensor, width: float) -> float:
+        return float(log_likelihood(half, made.shape[1], width).mean())
+
+    chosen = max(WIDTHS, key=lambda width: mean(squared[0::2], width))
+    return mean(squared[1::2], chosen)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from i2i.config import DataConfig
+from i2i.errors import ConfigError
 from i2i.metrics.deviation import deviation
 from i2i.metrics.kernel import kernel_distance
 from i2i.metrics.luma import psnr_y, ssim_y
@@ -34,6 +35,10 @@ class Protocol(ABC):
     metrics: ClassVar[Mapping[str, Metric]]
     least: ClassVar[int] = 1
     most: ClassVar[int | None] = None
+
+    def another(self) -> Protocol:
+        """The same protocol with nothing taken in."""
+        return type(self)()
 
     @abstractmethod
     def add(self, output: Tensor, target: Tensor, batch: Shown) -> None:
@@ -140,6 +145,10 @@ class Upscaled(PerImage):
         self._scale = scale
         self._tiles = Distribution()
 
+    def another(self) -> Upscaled:
+        """The same protocol with nothing taken in."""
+        return Upscaled(self._scale)
+
     def add(self, output: Tensor, target: Tensor, batch: Shown) -> None:
         """Scores the images of a batch, and takes the features of their tiles."""
         super().add(output, target, batch)
@@ -150,7 +159,7 @@ class Upscaled(PerImage):
         return {**super().scores(), **self._tiles.scores()}
 
     def baselines(self, batch: Shown) -> Mapping[str, Tensor]:
-        """The small image enlarged by bicubic interpolation, as by Pillow: torch has its a = -0.5 when it antialiases."""
+        """The small image enlarged by bicubic interpolation, as by Pillow: torch antialiases with its a = -0.5."""
         size = batch["target"].shape[-2:]
         return {"bicubic": F.interpolate(batch["input"], size=size, mode="bicubic", antialias=True)}
 
@@ -204,7 +213,12 @@ def _tiles(images: Tensor, side: int = 96) -> Tensor:
 
 
 def protocol(kind: Kind, config: DataConfig) -> Protocol:
-    """The protocol by which games of this kind are scored, ready for one split."""
+    """The protocol by which games of this kind are scored, ready for one split; raises ConfigError."""
+    if kind != "paired" and config.target_channels not in (1, 3):
+        raise ConfigError(
+            f"data.target_channels {config.target_channels}: {kind} data is scored by what is seen in grey or colour",
+            "Choose 1 or 3.",
+        )
     make: Mapping[Kind, Callable[[], Protocol]] = {
         "paired": Paired,
         "unpaired": Distribution,

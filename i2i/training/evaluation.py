@@ -10,12 +10,14 @@ import torch
 from torch import Tensor
 
 from i2i import images, noise
+from i2i.errors import TrainingError
 from i2i.games.game import Batch, Game
 from i2i.images import Pixels
 from i2i.metrics.metric import to_levels
 from i2i.metrics.protocol import Protocol
 from i2i.sheet import lay, wrap
 from i2i.training.batches import RawBatch, prepare
+from i2i.training.trainer import RESERVED
 
 NOISE_SEED = 0  # of the noise that is validated and shown: `i2i generate --seed 0` makes the same images
 
@@ -31,20 +33,25 @@ def evaluate(game: Game, protocol: Protocol, batches: Iterable[RawBatch], device
         for name, values in game.measures(batch).items():
             sums[name] += float(values.double().sum())
         count += len(shown["output"])
+    taken = sums.keys() & (RESERVED | protocol.metrics.keys())
+    if taken:
+        raise TrainingError(
+            f"{type(game).__name__}.measures: the name {', '.join(sorted(taken))} is taken", "Call it something else."
+        )
     return {**protocol.scores(), **{name: total / count for name, total in sums.items()}}
 
 
 @torch.no_grad()
 def baselines(protocol: Protocol, batches: Iterable[RawBatch], device: torch.device) -> dict[str, dict[str, float]]:
     """The scores of what could be had without a model, by its name."""
-    prepared = list(_prepared(batches, 0, device))
-    names = protocol.baselines(prepared[0]).keys() if prepared else ()
-    scores = {}
-    for name in names:
-        for batch in prepared:
-            protocol.add(protocol.baselines(batch)[name], batch["target"], batch)
-        scores[name] = protocol.scores()
-    return scores
+    scored: dict[str, Protocol] = {}
+    for batch in _prepared(batches, 0, device):
+        outputs = protocol.baselines(batch)
+        if not outputs:
+            break
+        for name, output in outputs.items():
+            scored.setdefault(name, protocol.another()).add(output, batch["target"], batch)
+    return {name: each.scores() for name, each in scored.items()}
 
 
 @torch.no_grad()

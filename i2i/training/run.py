@@ -116,6 +116,10 @@ class Run:
         kept = {name: fact for name, fact in known.items() if fact is not None}
         write_text(self._facts, json.dumps(kept, indent=2) + "\n")
 
+    def begin(self, **facts: object) -> None:
+        """Notes that the run is under way, and `facts`; how an earlier attempt ended is no longer true."""
+        self.note(state="running", **dict.fromkeys(("ended", "error", "signal", "scores")), **facts)
+
     def finish(self, state: State, **facts: object) -> None:
         """Notes how the run ended and when."""
         self.note(state=state, ended=_now(), **facts)

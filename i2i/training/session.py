@@ -24,6 +24,8 @@ from i2i.training.run import Run
 from i2i.training.trainer import Trainer
 from i2i.version import __version__
 
+COMPARED = 5_000  # images at most of which all are compared with all
+
 
 class Session:
     """Opens device, data and networks, so that what is wrong with them is known before anything is written."""
@@ -58,6 +60,7 @@ class Session:
             start_from(game, start)
             self.notes.append(f"starts from the best weights of {start.path}")
         self._trainer = Trainer(game, config.objective, config.trainer, self.device)
+        game.demand()
         self._resumed: Checkpoint | None = None
 
     def build(self) -> Game:
@@ -76,9 +79,8 @@ class Session:
         versions = {"i2i": __version__, "python": platform.python_version(), "torch": torch.__version__}
         names = self._names()
         started_with = run.facts().get("names", names)
-        ended: dict[str, object] = dict.fromkeys(("ended", "error", "signal", "scores"))  # of an earlier attempt
         facts = {"data": self.splits.description, "names": names, "device": machine, "versions": versions}
-        run.note(state="running", **facts, notes=self.notes or None, **ended)
+        run.begin(**facts, **({"notes": self.notes} if self.notes and self._resumed is None else {}))
         for line in (f"{run.path}: {self.splits.description}", *self.notes, machine):
             self.observer.said(line)
         if self._resumed is not None and started_with != names:
@@ -93,12 +95,12 @@ class Session:
 
     def score(self, run: Run) -> dict[str, object]:
         """Scores the best weights, and what there is without a model, on the test images or else the validation's."""
-        least = self.protocol.least
-        split, name = (
-            (self.splits.test, "test") if len(self.splits.test) >= least else (self.splits.validation, "validation")
-        )
+        test, least = self.splits.test, self.protocol.least
+        split, name = (test, "test") if len(test) >= least else (self.splits.validation, "validation")
+        if self.protocol.most is not None:
+            split = split.spread(COMPARED)
         game = load_best(self.build(), run).to(self.device)
-        scoring = protocol(self.plugin.kind, self.config.data)  # the other one knows the targets of validation
+        scoring = self.protocol.another()  # the other one knows the targets of validation
         threads = thread_count(self.config.data.workers)
         return {
             "split": name,

@@ -14,7 +14,7 @@ plugin = Plugin(
         # For minutes on two cores: generators that begin with copying keep sea and forest from changing places, and
         # repeated pixels leave no checkerboard. docs/unpaired.md has what was tried.
         "cpu": {
-            "data": {"source": "earth", "size": 64},
+            "data": {"size": 64},
             "game": {
                 "filters": 32,
                 "norm": "none",

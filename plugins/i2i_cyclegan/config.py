@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field, model_validator
 
-from i2i.config import NonNegative, ObjectiveConfig, Positive, RunConfig, Section, TrainerConfig
+from i2i.config import NonNegative, ObjectiveConfig, ObjectiveName, Positive, RunConfig, Section, TrainerConfig
 
 Norm = Literal["batch", "instance", "none"]
 
@@ -44,9 +44,7 @@ class CycleGANGame(Section):
 class LeastSquares(ObjectiveConfig):
     """The value function of the game, least squares by default."""
 
-    name: Literal["minimax", "nonsaturating", "lsgan", "hinge", "wasserstein", "relativistic"] = Field(
-        "lsgan", description="minimax, nonsaturating, lsgan, hinge, wasserstein or relativistic"
-    )
+    name: ObjectiveName = Field("lsgan", description=", ".join(get_args(ObjectiveName)))
 
 
 class CycleGANTrainer(TrainerConfig):

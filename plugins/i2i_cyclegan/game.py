@@ -40,6 +40,7 @@ class CycleGAN(Game):
         self.lambda_cycle = game.lambda_cycle
         self.lambda_identity = game.lambda_identity * game.lambda_cycle
         self.translation_noise = game.translation_noise
+        self.batched = game.norm == "batch"
         for networks, norm in ((self.generators, game.norm), (self.discriminators, game.discriminator_norm)):
             (he_ if norm == "none" else normal_)(networks)
         if game.norm == "none" or game.skip:
@@ -58,18 +59,24 @@ class CycleGAN(Game):
             yield Match(self.discriminators[way[-1]], batch[name], outputs[name])
 
     def terms(self, batch: Batch, outputs: Outputs) -> Mapping[str, Tensor]:
-        """Cycle consistency (eq. 2) and identity (section 5.2); each generator runs once for both."""
+        """Cycle consistency (eq. 2) and identity (section 5.2); each generator runs once for both, if it can."""
         losses: dict[str, Tensor] = {}
         for name, way, fake in (("input", self.back, outputs["target"]), ("target", self.there, outputs["input"])):
             real = batch[name]
             shown = fake + self.translation_noise * torch.randn_like(fake) if self.translation_noise > 0 else fake
             if self.lambda_identity > 0:
-                again, same = self.generators[way](torch.cat([shown, real])).chunk(2)
+                again, same = self._both(self.generators[way], shown, real)
                 losses[f"identity_{name}"] = self.lambda_identity * F.l1_loss(same, real)
             else:
                 again = self.generators[way](shown)
             losses[f"cycle_{name}"] = self.lambda_cycle * F.l1_loss(again, real)
         return losses
+
+    def _both(self, generator: nn.Module, shown: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
+        if self.batched:  # batch norm would mix the two kinds of image
+            return generator(shown), generator(real)
+        again, same = generator(torch.cat([shown, real])).chunk(2)
+        return again, same
 
     def previews(self, batch: Batch) -> Mapping[str, Tensor]:
         """Input, output, target, and the input after there and back again."""

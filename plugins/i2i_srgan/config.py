@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from i2i.errors import ConfigError
 from i2i.config import DataConfig, NonNegative, Positive, RunConfig, ScheduleConfig, Section, TrainerConfig
 
 Stage = Literal["both", "content", "gan"]
@@ -46,6 +48,11 @@ class SRGANGame(Section):
     lambda_content: NonNegative = Field(
         1000.0, description="weight of the content beside the game; published as 0.001 of the game beside the content"
     )
+
+    @field_validator("perceptual_weights")
+    @classmethod
+    def _wherever_it_is_gone_on_with(cls, path: str | None) -> str | None:
+        return None if path is None else str(Path(path).expanduser().absolute())
 
 
 class SRGANTrainer(TrainerConfig):
@@ -120,6 +127,11 @@ def stages(config: RunConfig) -> Mapping[str, RunConfig]:
             without = config.game.model_copy(update={"perceptual": "mse", "perceptual_weights": None})
             return {"content": _content(config.model_copy(update={"game": without}))}
         case "gan":
+            if config.init is None:
+                raise ConfigError(
+                    "stage gan: starts from a generator that was trained on the squared error, and none is named",
+                    "Name its run: --init RUN; or leave out the stage, and both are played.",
+                )
             return {"gan": _gan(config)}
         case "both":
             return {"content": _content(config), "gan": _gan(config)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Final, final
 
 import torch
@@ -10,10 +11,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from i2i.games.game import Batch, Export, Game, Match, Outputs
+from i2i.nn.features import FeatureNetwork
 from i2i_srgan.config import SRGANConfig
 from i2i_srgan.networks import discriminator, generator, perceptual
 
-SHIFT: Final = 16  # pixels: the largest step of the feature networks
+SHIFT: Final = 16  # pixels: the largest step of the feature networks, and the least that they can be shown
 
 
 @final
@@ -34,10 +36,9 @@ class SRGAN(Game):
         self.channels = config.data.input_channels, config.data.target_channels
         self.lambda_content = config.game.lambda_content
         self.measure = config.game.perceptual
-        # Also loaded before the first stage, so that what is missing is known before hours of it. In a tuple, so that
-        # it is no part of the game: it is neither trained nor saved.
-        seeing = perceptual(config)
-        self._seeing = (seeing,) if self.opposed and seeing is not None else ()
+        self._perceptual = partial(perceptual, config.game)
+        # Opened when it is needed. In a tuple, so that it is no part of the game: it is neither trained nor saved.
+        self._seeing: tuple[FeatureNetwork, ...] = ()
 
     def generate(self, batch: Batch) -> Outputs:
         """The large image, `fake`."""
@@ -53,12 +54,14 @@ class SRGAN(Game):
         fake, target = outputs["fake"], batch["target"]
         if not self.opposed:
             return {"mse": F.mse_loss(fake, target)}
-        if not self._seeing:
+        if self.measure == "mse":
             return {"mse": self.lambda_content * F.mse_loss(fake, target)}
+        self.demand()
         (network,) = self._seeing
         network.to(fake.device)
         # Networks that skip pixels see some better than others; seen from one place, they would draw a grid.
-        top, left = (int(torch.randint(SHIFT, ())) for _ in range(2))
+        room = min(SHIFT, *(side - SHIFT + 1 for side in fake.shape[2:]))
+        top, left = (int(torch.randint(room, ())) for _ in range(2))
         fake, target = fake[..., top:, left:], target[..., top:, left:]
         with torch.no_grad():
             wanted = network.maps(target)
@@ -69,11 +72,16 @@ class SRGAN(Game):
         """The small image, the large one made of it, and the true one."""
         return {"input": batch["input"], "output": self.generate(batch)["fake"], "target": batch["target"]}
 
+    def demand(self) -> None:
+        """Opens the network that sees; before the first stage too, so that a lack of it is known before hours of it."""
+        if self.measure != "mse" and not self._seeing:
+            self._seeing = (self._perceptual(),)
+
     def notes(self) -> Sequence[str]:
         """What stands for the content, which decides more than anything else what the images look like."""
         if not self.opposed:
             return ("the generator minimises the squared error of pixels alone (SRResNet)",)
-        content = "the squared error of pixels" if not self._seeing else f"the ImageNet features of {self.measure}"
+        content = "the squared error of pixels" if self.measure == "mse" else f"the ImageNet features of {self.measure}"
         return (f"content loss: {content}, {self.lambda_content:g} times",)
 
     def exports(self) -> Mapping[str, Export]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from i2i.nn.features import FeatureNetwork, efficientnet_lite0, vgg19
 from i2i.nn.srresnet import SRResNet, begin_as_interpolation_
 from i2i.nn.vggstyle import VGGStyle
-from i2i_srgan.config import SRGANConfig
+from i2i_srgan.config import SRGANConfig, SRGANGame
 
 
 def generator(config: SRGANConfig) -> SRResNet:
@@ -34,13 +34,13 @@ def discriminator(config: SRGANConfig) -> VGGStyle:
     )
 
 
-def perceptual(config: SRGANConfig) -> FeatureNetwork | None:
-    """The network whose features are compared, or None for pixels; raises TrainingError where its weights are missing.
+def perceptual(game: SRGANGame) -> FeatureNetwork:
+    """The network whose features are compared; raises TrainingError where its weights are missing.
 
     VGG_{5,4} and VGG_{2,2} of the paper, after activation (section 2.2.1).
     """
-    weights = None if config.game.perceptual_weights is None else Path(config.game.perceptual_weights).expanduser()
-    match config.game.perceptual:
+    weights = None if game.perceptual_weights is None else Path(game.perceptual_weights)
+    match game.perceptual:
         case "vgg19-relu5_4":
             return vgg19("relu5_4", weights)
         case "vgg19-relu2_2":
@@ -48,4 +48,4 @@ def perceptual(config: SRGANConfig) -> FeatureNetwork | None:
         case "efficientnet-lite0":
             return efficientnet_lite0()
         case "mse":
-            return None
+            raise ValueError("pixels are compared without a network")

@@ -143,8 +143,9 @@ class Positive(nn.Module):
             nn.Conv2d(1, 2, 3, 2, 1), nn.Conv2d(2, 2, 3, padding=1), nn.ConvTranspose2d(2, 1, 3, 2, 1, output_padding=1)
         ),
         Positive(nn.Conv2d(1, 4, 4, 2, 1), nn.PixelShuffle(2)),
+        Positive(nn.Conv2d(1, 2, 3, 2, 1), nn.Upsample(scale_factor=2), nn.Conv2d(2, 1, 3, padding=1)),
     ],
-    ids=["conv", "dilated", "hourglass", "reflection", "resnet-like", "shuffle"],
+    ids=["conv", "dilated", "hourglass", "reflection", "resnet-like", "shuffle", "repeated"],
 )
 def test_the_receptive_radius_is_what_differentiation_finds(network):
     seen = view(to_onnx(Export(network, 1, network.net(torch.zeros(1, 1, 8, 8)).shape[1], 4)))

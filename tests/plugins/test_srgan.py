@@ -82,8 +82,15 @@ def test_features_may_stand_for_content():
     given = batch(side=64)
     outputs = {"fake": given["target"].flip(3).requires_grad_()}
     (term,) = game.terms(given, outputs).values()
+    (term_again,) = game.terms(given, outputs).values()
+    assert term_again != term  # seen from another place
+    torch.manual_seed(5)
+    (term,) = game.terms(given, outputs).values()
+    torch.manual_seed(5)
+    top, left = (int(torch.randint(16, ())) for _ in range(2))
     network = efficientnet_lite0()
-    pairs = zip(network.maps(outputs["fake"]), network.maps(given["target"]), strict=True)
+    seen = (images[..., top:, left:] for images in (outputs["fake"], given["target"]))
+    pairs = zip(*map(network.maps, seen), strict=True)
     expected = 7 * sum((made - wanted).square().mean() for made, wanted in pairs)
     torch.testing.assert_close(term, expected, rtol=1e-4, atol=0)
     term.backward()
@@ -111,6 +118,8 @@ def test_the_frozen_network_is_neither_trained_nor_saved(tmp_path):
     plain = make({"stage": "gan"})
     assert game.state_dict().keys() == plain.state_dict().keys()
     trainer = Trainer(game, config.objective, config.trainer, torch.device("cpu"))
+    game.demand()
+    assert game.state_dict().keys() == plain.state_dict().keys()
     (network,) = game._seeing
     before = {name: value.clone() for name, value in network.state_dict().items()}
     losses = [trainer.play([batch(seed=step)]) for step in range(2)]
@@ -132,13 +141,22 @@ def test_missing_weights_are_said_before_the_first_stage(monkeypatch, tmp_path, 
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     config = configured({"game": {"perceptual": "vgg19-relu5_4"}})
     with pytest.raises(TrainingError, match="ImageNet weights of VGG19 are not at"):
-        build(stages(config)[stage])
+        build(stages(config)[stage]).demand()
 
 
 def test_the_squared_error_alone_needs_no_weights(monkeypatch, tmp_path):
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     (config,) = stages(configured({"stage": "content", "game": {"perceptual": "vgg19-relu5_4"}})).values()
-    assert build(config).generators
+    build(config).demand()
+
+
+@pytest.mark.parametrize("size", [16, 24, 40])
+def test_small_squares_are_never_cut_to_less_than_the_features_need(size):
+    game = make({"stage": "gan", "data": {"size": size}, "game": {"perceptual": "efficientnet-lite0"}})
+    given = batch(side=size)
+    for seed in range(8):
+        torch.manual_seed(seed)
+        assert torch.isfinite(game.terms(given, {"fake": given["target"].flip(3)})["perceptual"])
 
 
 def test_stages_come_from_one_configuration():
@@ -156,7 +174,7 @@ def test_stages_come_from_one_configuration():
 
 @pytest.mark.parametrize("name", ["content", "gan"])
 def test_a_stage_written_down_and_read_back_is_the_same_stage(tmp_path, name):
-    config = stages(configured({"content": {"lr": 5e-4}}))[name]
+    config = stages(configured({"content": {"lr": 5e-4}, "init": "a run"}))[name]
     (tmp_path / "config.yaml").write_text(dump(config))
     again = resolve(SRGANConfig, [read_yaml(tmp_path / "config.yaml")])
     ((stage, played),) = stages(again).items()

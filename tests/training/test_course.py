@@ -1,6 +1,7 @@
 """Runs of several stages, and runs that start from others."""
 
 import os
+import shutil
 import signal
 
 import pytest
@@ -8,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from i2i import api
-from i2i.errors import RunError
+from i2i.errors import ConfigError, RunError
 from i2i.training.best import best_checkpoint
 from i2i.training.observer import Observer
 from i2i.training.run import Run
@@ -90,6 +91,27 @@ def test_a_run_that_is_stopped_in_any_stage_ends_as_if_it_had_not_been(upscaling
     straight = api.train("srgan", upscaling, out=tmp_path / "straight")
     one, other = weights(straight, 2), weights(resumed, 2)
     assert [key for key in one if not torch.equal(one[key], other[key])] == []
+
+
+def test_an_earlier_stage_that_was_removed_is_not_played_again(upscaling, tmp_path):
+    run = api.train("srgan", upscaling, out=tmp_path / "run")
+    shutil.rmtree(run.stages)
+    resumed = api.resume(run.path, {"trainer": {"steps": 3}})
+    assert resumed.facts()["state"] == "finished"
+    assert not run.stages.exists()
+
+
+def test_a_finished_first_stage_says_how_to_go_on_in_its_own_measure(upscaling, tmp_path):
+    run = api.train("srgan", {**upscaling, "stage": "content"}, out=tmp_path / "run")
+    with pytest.raises(RunError, match=r"finished: 4 steps of 4[\s\S]*--steps 4"):
+        api.resume(run.path)
+    assert api.resume(run.path, {"trainer": {"steps": 3}}).facts()["step"] == 6
+
+
+def test_the_last_stage_alone_wants_a_run_to_start_from(upscaling, tmp_path):
+    with pytest.raises(ConfigError, match=r"stage gan[\s\S]*--init RUN"):
+        api.train("srgan", {**upscaling, "stage": "gan"}, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_init_takes_the_best_weights_of_another_run(small, finished, tmp_path):

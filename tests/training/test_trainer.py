@@ -1,12 +1,15 @@
 """Algorithm 1 on a game that counts what is asked of it."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from i2i.config import ObjectiveConfig, TrainerConfig
+from i2i.config import DataConfig, ObjectiveConfig, TrainerConfig
 from i2i.errors import TrainingError
 from i2i.games.game import Export, Game, Match, NoiseExport
+from i2i.metrics.protocol import protocol
+from i2i.training.evaluation import evaluate
 from i2i.training.schedule import factor
 from i2i.training.trainer import Trainer
 
@@ -311,6 +314,20 @@ def test_without_discriminators_the_generator_minimises_its_terms_alone():
     # Adam's first steps go against the sign of the gradient.
     moved = trainer.game.generators["G"].bias - before["G.bias"]
     assert torch.equal(torch.sign(moved.detach()), -torch.sign(gradient))
+
+
+class Overreporting(Counting):
+    def previews(self, batch):
+        return {"output": batch["input"], "target": batch["target"]}
+
+    def measures(self, batch):
+        return {"psnr": torch.ones(2)}
+
+
+def test_a_measure_may_not_take_the_place_of_a_score():
+    raw = {name: np.zeros((2, 16, 16, 1), np.uint8) for name in ("input", "target")}
+    with pytest.raises(TrainingError, match="psnr is taken"):
+        evaluate(Overreporting(), protocol("paired", DataConfig()), [raw], torch.device("cpu"))
 
 
 def losses_of(trainer):

@@ -38,11 +38,17 @@ class FromNoise(Section):
 
 
 class FromNoiseData(DataConfig):
-    """Images, of a size that the networks can make."""
+    """Images, all of each unless a larger size to cut from is named."""
 
-    size: Annotated[int, Field(ge=8)] = Field(
-        64, description="pixels along the side of the square that the networks are trained on"
+    size: Annotated[int, Field(ge=8)] = Field(64, description="pixels along the side of the images that are made")
+    load_size: Positive | None = Field(
+        None, description="images are resized to this before a square of `size` is cut; null: `size`"
     )
+
+    @property
+    def resized(self) -> int:
+        """Pixels along the side, or the shorter side, before cutting."""
+        return self.load_size if self.load_size is not None else self.size
 
 
 class FromNoiseTrainer(TrainerConfig):
@@ -80,9 +86,7 @@ class FromNoiseConfig(RunConfig):
         return []
 
 
-EXAMPLE: Final[Mapping[str, object]] = {
-    "data": {"source": "digits", "load_size": 32, "target_channels": 1, "flip": False}
-}
+EXAMPLE: Final[Mapping[str, object]] = {"data": {"source": "digits", "target_channels": 1, "flip": False}}
 
 
 def presets(*, r1: float, steps: int) -> Mapping[str, Mapping[str, object]]:

@@ -25,12 +25,12 @@ plugin = Plugin(
                 "lambda_cycle": 3,
                 "lambda_identity": 0,
             },
-            "trainer": {"steps": 3_000, "batch": 4, "lr": 4e-4, "discriminator_lr": 2e-4},
+            "trainer": {"steps": 2_400, "batch": 4, "validate_every": 150},
         },
         "cuda": {
             "data": {"size": 128},  # as large as the tiles of the earth are
             "trainer": {"steps": 100_000},
         },
     },
-    example={"data": {"source": "earth"}},
+    example={"data": {"source": "earth", "rotate": 20, "zoom": 0.3}},  # there are few tiles
 )

@@ -54,7 +54,7 @@ def test_it_plays_under_every_objective(configured, name, objective):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_run_that_is_gone_on_with_is_the_run_that_never_stopped(settings, tmp_path, name):
-    halved = settings(name, **({"stage": "gan"} if name == "srgan" else {}))  # both: tests/training/test_course.py
+    halved = settings(name, **({"stage": "content"} if name == "srgan" else {}))  # both: tests/training/test_course.py
     straight = api.train(name, halved, out=tmp_path / "straight")
     stopped = api.train(name, {**halved, "trainer": {**halved["trainer"], "steps": 2}}, out=tmp_path / "stopped")
     api.resume(stopped.path, {"trainer": {"steps": 4}})

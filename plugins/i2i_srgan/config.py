@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from i2i.errors import ConfigError
 from i2i.config import DataConfig, NonNegative, Positive, RunConfig, ScheduleConfig, Section, TrainerConfig
+from i2i.errors import ConfigError
 
 Stage = Literal["both", "content", "gan"]
 Perceptual = Literal["vgg19-relu5_4", "vgg19-relu2_2", "efficientnet-lite0", "mse"]

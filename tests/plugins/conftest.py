@@ -16,7 +16,7 @@ TINY = {
     "srgan": {
         "data": {"scale": 2},
         "game": {"filters": 8, "blocks": 1, "discriminator_filters": 4, "perceptual": "mse"},
-        "content": {"times": 1},
+        "content": {"times": 1, "schedule": {"name": "constant", "warmup": 0}},
     },
     "dcgan": {"game": {"filters": 4, "discriminator_filters": 4, "noise": 8}},
     "cgan": {"game": {"filters": 4, "discriminator_filters": 4, "noise": 8}},

@@ -87,6 +87,18 @@ def test_an_unpaired_evaluation_takes_both_in_order(save, opened):
     assert np.array_equal(np.concatenate([batch["target"] for batch in batches]), np.stack(b))
 
 
+def test_no_held_out_unpaired_image_is_scored_twice(save, opened):
+    for side, count in (("A", 3), ("B", 7)):
+        for part in ("train", "test"):
+            for n in range(count):
+                save(f"{part}{side}/{n}.png", 16, 16)
+    splits = opened("unpaired", **PLAIN)
+    assert (len(splits.train), len(splits.test)) == (7, 3)
+    seen = [splits.test.evaluating(index) for index in range(3)]
+    for role in ("input", "target"):
+        assert len({sample[role].tobytes() for sample in seen}) == 3
+
+
 def test_unpaired_images_are_cut_and_mirrored_each_on_its_own(save, tmp_path, opened):
     path = save("A/0.png", 40, 40)
     (tmp_path / "B").mkdir()

@@ -70,7 +70,6 @@ class Course:
                         run.finish("interrupted", step=facts["step"], signal=facts["signal"])
                         return run
                 self._start = stage
-            run.note(stage=None)
             self._play(run, self._last)
         return run
 

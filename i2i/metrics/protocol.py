@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import ClassVar, final
 
 import torch
@@ -36,9 +36,9 @@ class Protocol(ABC):
     least: ClassVar[int] = 1
     most: ClassVar[int | None] = None
 
+    @abstractmethod
     def another(self) -> Protocol:
         """The same protocol with nothing taken in."""
-        return type(self)()
 
     @abstractmethod
     def add(self, output: Tensor, target: Tensor, batch: Shown) -> None:
@@ -88,6 +88,10 @@ class Paired(PerImage):
         "mae": Metric(higher_is_better=False),
     }
 
+    def another(self) -> Paired:
+        """The same protocol with nothing taken in."""
+        return Paired()
+
     def _each(self, output: Tensor, target: Tensor) -> Mapping[str, Tensor]:
         return {"psnr": psnr(output, target), "ssim": ssim(output, target), "mae": mae(output, target)}
 
@@ -102,11 +106,15 @@ class Distribution(Protocol):
     least: ClassVar[int] = 2
     most: ClassVar[int | None] = 256
 
-    def __init__(self) -> None:
-        self._features: nn.Module = efficientnet_lite0()
+    def __init__(self, features: nn.Module) -> None:
+        self._features = features
         self._made: list[Tensor] = []
         self._real: list[Tensor] = []
         self._real_known = False
+
+    def another(self) -> Distribution:
+        """The same protocol with nothing taken in, and the same network to look through."""
+        return type(self)(self._features)
 
     def add(self, output: Tensor, target: Tensor, batch: Shown) -> None:
         """Takes the features of a batch."""
@@ -140,14 +148,14 @@ class Upscaled(PerImage):
         **Distribution.metrics,
     }
 
-    def __init__(self, scale: int) -> None:
+    def __init__(self, scale: int, tiles: Distribution) -> None:
         super().__init__()
         self._scale = scale
-        self._tiles = Distribution()
+        self._tiles = tiles
 
     def another(self) -> Upscaled:
         """The same protocol with nothing taken in."""
-        return Upscaled(self._scale)
+        return Upscaled(self._scale, self._tiles.another())
 
     def add(self, output: Tensor, target: Tensor, batch: Shown) -> None:
         """Scores the images of a batch, and takes the features of their tiles."""
@@ -179,8 +187,8 @@ class Generated(Distribution):
     }
     least: ClassVar[int] = 4  # half of them choose the width of the window
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, features: nn.Module) -> None:
+        super().__init__(features)
         self._pixels: dict[str, list[Tensor]] = {"made": [], "real": []}
         self._labels: list[Tensor] = []
 
@@ -219,11 +227,12 @@ def protocol(kind: Kind, config: DataConfig) -> Protocol:
             f"data.target_channels {config.target_channels}: {kind} data is scored by what is seen in grey or colour",
             "Choose 1 or 3.",
         )
-    make: Mapping[Kind, Callable[[], Protocol]] = {
-        "paired": Paired,
-        "unpaired": Distribution,
-        "upscaled": lambda: Upscaled(config.scale),
-        "images": Generated,
-        "labelled": Generated,
-    }
-    return make[kind]()
+    match kind:
+        case "paired":
+            return Paired()
+        case "unpaired":
+            return Distribution(efficientnet_lite0())
+        case "upscaled":
+            return Upscaled(config.scale, Distribution(efficientnet_lite0()))
+        case "images" | "labelled":
+            return Generated(efficientnet_lite0())

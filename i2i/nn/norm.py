@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from torch import nn
 
-Norm = Literal["batch", "instance", "none"]
+from i2i.nn.limits import Norm
 
 
 def normalised(channels: int, norm: Norm) -> list[nn.Module]:

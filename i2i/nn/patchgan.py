@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from i2i.nn.norm import Norm, needs_bias, normalised
+from i2i.nn.limits import Norm
+from i2i.nn.norm import needs_bias, normalised
 
 
 class PatchGAN(nn.Module):

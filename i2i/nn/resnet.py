@@ -6,7 +6,8 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from i2i.nn.norm import Norm, needs_bias, normalised
+from i2i.nn.limits import Norm
+from i2i.nn.norm import needs_bias, normalised
 
 Upsampling = Literal["transposed", "nearest"]
 

@@ -118,7 +118,7 @@ class Run:
 
     def begin(self, **facts: object) -> None:
         """Notes that the run is under way, and `facts`; how an earlier attempt ended is no longer true."""
-        self.note(state="running", **dict.fromkeys(("ended", "error", "signal", "scores")), **facts)
+        self.note(state="running", **{**dict.fromkeys(("ended", "error", "signal", "scores", "stage")), **facts})
 
     def finish(self, state: State, **facts: object) -> None:
         """Notes how the run ended and when."""

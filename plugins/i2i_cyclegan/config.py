@@ -7,8 +7,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import Field, model_validator
 
 from i2i.config import NonNegative, ObjectiveConfig, ObjectiveName, Positive, RunConfig, Section, TrainerConfig
-
-Norm = Literal["batch", "instance", "none"]
+from i2i.nn.limits import Norm, check_patches
 
 
 class CycleGANGame(Section):
@@ -88,14 +87,10 @@ class CycleGANConfig(RunConfig):
 
     @model_validator(mode="after")
     def _size_suits_the_networks(self) -> CycleGANConfig:
-        size, layers = self.data.size, self.game.discriminator_layers
+        size = self.data.size
         if size % 4:
             raise ValueError(
                 f"data.size {size} cannot be halved twice: choose a multiple of 4, such as {size // 4 * 4}"
             )
-        if size < 3 * 2**layers:  # or the last two convolutions leave nothing
-            raise ValueError(
-                f"game.discriminator_layers {layers} leaves no patch of an image of {size} pixels: "
-                f"take fewer, or a data.size of {3 * 2**layers} or more"
-            )
+        check_patches(size, self.game.discriminator_layers)
         return self

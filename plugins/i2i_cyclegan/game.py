@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from i2i.games.game import Batch, Export, Game, Match, Outputs
+from i2i.metrics.metric import to_levels
 from i2i.nn.init import he_, normal_
 from i2i.nn.resnet import ResNet, begin_as_identity_
 from i2i_cyclegan.config import CycleGANConfig
@@ -129,7 +130,7 @@ def _noisy(images: Tensor) -> Tensor:
 
 
 def _rounded(images: Tensor) -> Tensor:
-    return ((images + 1) * 127.5).round() / 127.5 - 1
+    return to_levels(images) / 127.5 - 1
 
 
 def build(config: CycleGANConfig) -> CycleGAN:

@@ -7,8 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from i2i.config import NonNegative, Positive, RunConfig, Section
-
-Norm = Literal["batch", "instance", "none"]
+from i2i.nn.limits import Norm, check_patches
 
 
 class Pix2PixGame(Section):
@@ -50,12 +49,7 @@ class Pix2PixConfig(RunConfig):
                 f"data.size {self.data.size} cannot be halved {needed} times: choose a multiple of {step}, "
                 f"such as {max(1, round(self.data.size / step)) * step}"
             )
-        layers = self.game.discriminator_layers
-        if self.data.size < 3 * 2**layers:  # or the last two convolutions leave nothing
-            raise ValueError(
-                f"game.discriminator_layers {layers} leaves no patch of an image of {self.data.size} pixels: "
-                f"take fewer, or a data.size of {3 * 2**layers} or more"
-            )
+        check_patches(self.data.size, self.game.discriminator_layers)
         return self
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
 from typing import Final, final
 
 import torch
@@ -36,7 +35,7 @@ class SRGAN(Game):
         self.channels = config.data.input_channels, config.data.target_channels
         self.lambda_content = config.game.lambda_content
         self.measure = config.game.perceptual
-        self._perceptual = partial(perceptual, config.game)
+        self._settings = config.game
         # Opened when it is needed. In a tuple, so that it is no part of the game: it is neither trained nor saved.
         self._seeing: tuple[FeatureNetwork, ...] = ()
 
@@ -75,7 +74,7 @@ class SRGAN(Game):
     def demand(self) -> None:
         """Opens the network that sees; before the first stage too, so that a lack of it is known before hours of it."""
         if self.measure != "mse" and not self._seeing:
-            self._seeing = (self._perceptual(),)
+            self._seeing = (perceptual(self._settings),)
 
     def notes(self) -> Sequence[str]:
         """What stands for the content, which decides more than anything else what the images look like."""

@@ -4,6 +4,9 @@ import os
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
@@ -57,3 +60,15 @@ def finished(pairs, tmp_path_factory):
         "trainer": {"steps": 12, "batch": 4, "validate_every": 4, "log_every": 2},
     }
     return api.train("pix2pix", settings, out=out)
+
+
+@pytest.fixture
+def tell(tmp_path: Path) -> Any:
+    """`tell({"proc/meminfo": "..."})` writes files below tmp_path, which stands for the root of a system."""
+
+    def write(files: dict[str, str]) -> None:
+        for name, text in files.items():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text(text)
+
+    return write

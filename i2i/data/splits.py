@@ -7,7 +7,7 @@ from pathlib import Path
 
 from i2i.config import DataConfig
 from i2i.data.aside import set_aside
-from i2i.data.cache import Cache, free_memory
+from i2i.data.cache import Cache
 from i2i.data.check import find_broken, warnings
 from i2i.data.decoded import Bring, Decoded, bring_one
 from i2i.data.embedded import EMBEDDED
@@ -21,6 +21,7 @@ from i2i.data.threads import Progress, thread_count
 from i2i.data.unpaired import Unpaired
 from i2i.data.upscaled import Upscaled, bring_upscaled, check_config
 from i2i.errors import DataError, did_you_mean
+from i2i.memory import free_memory
 from i2i.plugin import Kind
 
 

@@ -37,6 +37,10 @@ class ImageError(I2IError):
     """An image file that cannot be read, is too large, or cannot be written."""
 
 
+class OutOfMemoryError(ImageError):
+    """An image, or a piece of one, that the device's memory does not suffice for."""
+
+
 class ArtifactError(I2IError):
     """A model file that is missing, broken, foreign, or newer than this version."""
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from i2i.errors import ArtifactError
-from i2i.runtime.find import find_model, read_description
+from i2i.runtime.model.find import find_model, read_description
 from i2i.runtime.translator import Translator
 
 
@@ -82,8 +82,15 @@ def test_the_translator_takes_a_direction(run: Path) -> None:
 
 
 def test_a_description_is_read_without_opening_the_model(tmp_path: Path, models: Any) -> None:
-    description = models.describe(training='größer \n"x"', classes=("a", "ü"), trained_size=2**40)
+    description = models.describe(training='größer \n"x"', classes=("a", "ü"), trained_size=2**16)
     proto = models.graph(models.describe())
     proto.graph.node[0].op_type = "Teleport"  # which onnxruntime does not know
     path = models.save(tmp_path / "m.onnx", proto, {**description.properties(), "author": "", "": "x"})
     assert read_description(path) == description
+
+
+def test_what_cannot_be_looked_at_is_named(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    for name in ("x" * 300, "loop"):
+        with pytest.raises(ArtifactError, match=name):
+            find_model(tmp_path / name)

@@ -13,7 +13,7 @@ from i2i.artifact import LABEL, NOISE
 from i2i.errors import I2IError, ImageError, did_you_mean
 from i2i.images import Pixels
 from i2i.noise import draw
-from i2i.runtime.find import find_model
+from i2i.runtime.model.find import find_model
 from i2i.runtime.session import Session, open_session
 
 if TYPE_CHECKING:

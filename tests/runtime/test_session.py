@@ -61,6 +61,14 @@ def test_damaged_description(tmp_path: Path, models: Any) -> None:
     refused(models.save(tmp_path / "b.onnx", proto, {**properties, "i2i.multiple": "{"}), "i2i.multiple", "JSON")
 
 
+@pytest.mark.parametrize("field", ["operations", "memory"])
+@pytest.mark.parametrize("text", ["1e308", "1e999", "Infinity", "-1"])
+def test_a_description_beyond_all_measure(tmp_path: Path, models: Any, field: str, text: str) -> None:
+    properties = models.describe().properties()
+    proto = models.graph(models.describe())
+    refused(models.save(tmp_path / "m.onnx", proto, {**properties, f"i2i.{field}": text}), "damaged", field)
+
+
 def test_external_data_is_refused_though_it_is_there(tmp_path: Path, models: Any) -> None:
     proto = models.graph(models.describe())
     helper.set_model_props(proto, models.describe().properties())
@@ -99,6 +107,17 @@ def test_another_input(tmp_path: Path, models: Any, name: str, kind: int, shape:
     )
     path = models.save(tmp_path / "m.onnx", proto, models.describe().properties())
     refused(path, f"its input is '{name}' tensor", "not 'image' tensor(uint8) [N, H, W, 3]")
+
+
+def test_an_image_without_channels(tmp_path: Path, models: Any) -> None:
+    shape = ["n", "h", "w", "c"]
+    proto = models.model(
+        [helper.make_node("Identity", ["image"], ["output"])],
+        helper.make_tensor_value_info("image", TensorProto.UINT8, shape),
+        helper.make_tensor_value_info("output", TensorProto.UINT8, shape),
+    )
+    path = models.save(tmp_path / "m.onnx", proto, models.describe(channels_in=0).properties())
+    refused(path, "not 'image' tensor(uint8) [N, H, W, 0]")
 
 
 def test_another_output(tmp_path: Path, models: Any) -> None:

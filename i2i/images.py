@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import zlib
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from threading import Lock
+from typing import IO, TYPE_CHECKING, Any, Final, final
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from i2i import metadata
 from i2i.errors import ImageError
 from i2i.files import replacing
+from i2i.metadata import NOTHING, Metadata
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from PIL import ImageFile
 
 Pixels = NDArray[np.uint8]
 
@@ -33,32 +40,95 @@ WRITABLE: Final = {
     ".tiff": "TIFF",
     ".bmp": "BMP",
 }
+FOREIGN: Final = frozenset(  # of images that are neither read nor written here
+    {".avif", ".heic", ".heif", ".jxl", ".jp2", ".j2k", ".psd", ".xcf", ".svg", ".eps", ".pdf", ".ico", ".tga", ".dds"}
+    | {".exr", ".hdr", ".qoi", ".apng", ".jfif", ".raw", ".dng", ".cr2", ".nef", ".arw"}
+)
+QUALITY: Final = 95  # of JPEG and WebP: hardly visible, at a third of a PNG's size
+LOSSY: Final = ("JPEG", "WEBP")
 MODES: Final = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 MAX_PIXELS: Final = 89_478_485  # a quarter of a GiB as RGB; Pillow warns from here on
+_TOO_LARGE = "Make it smaller, or allow more with --max-pixels."
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, struct.error, zlib.error)
 
 
+@final
+class _Pillow:
+    """Pillow's own limit, which is the process's, and is raised for as long as an image is read that may be larger."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._wanted: list[int] = []
+        self._own: int | None = None
+
+    @contextmanager
+    def allowing(self, pixels: int) -> Iterator[None]:
+        """Lets images of so many pixels be opened, in any number of threads."""
+        with self._lock:
+            if not self._wanted:
+                self._own = Image.MAX_IMAGE_PIXELS
+            self._wanted.append(pixels)
+            self._set()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._wanted.remove(pixels)
+                self._set()
+
+    def _set(self) -> None:
+        Image.MAX_IMAGE_PIXELS = None if self._own is None else max(self._own, *self._wanted, 0)
+
+
+_pillow: Final = _Pillow()
+
+
 def read(source: Path | bytes, *, name: str | None = None, max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """Decodes an image file (or its bytes) to mode L, LA, RGB or RGBA, upright, 8 bits a channel.
+    """Decodes an image file (or its bytes) to mode L, LA, RGB or RGBA, upright, 8 bits a channel, without metadata.
 
     16-bit grey is scaled to 8 bits; palettes, CMYK, YCbCr and LAB become RGB; of several frames the first is taken.
     Raises ImageError, which names the file, for anything that is no whole image of an allowed format and size.
     """
+    return read_whole(source, name=name, max_pixels=max_pixels)[0]
+
+
+def read_whole(
+    source: Path | bytes,
+    *,
+    name: str | None = None,
+    max_pixels: int = MAX_PIXELS,
+    everything: bool = False,
+    before: Callable[[int, int], None] | None = None,
+) -> tuple[Image.Image, Metadata]:
+    """Decodes as `read` does, and says what the file says beside its pixels: its profile, and `everything` if asked.
+
+    before: called with width and height when they are known and before memory is taken for them.
+    """
     where = name if name is not None else (str(source) if isinstance(source, Path) else "image")
+    with opening(source if isinstance(source, Path) else io.BytesIO(source), where, max_pixels) as opened:
+        if before is not None:
+            before(*opened.size)
+        opened.load()
+        beside = metadata.of(opened, everything=everything)
+        return _bare(_eight_bit(_upright(opened), where)), beside
+
+
+@contextmanager
+def opening(source: Path | IO[bytes], where: str, max_pixels: int = MAX_PIXELS) -> Iterator[ImageFile.ImageFile]:
+    """Yields the image as Pillow opens it: its header is read, its pixels are not.
+
+    Errors, inside too, become ImageError about `where`, for anything that is no image of an allowed format and size.
+    """
     try:
-        with Image.open(source if isinstance(source, Path) else io.BytesIO(source), formats=FORMATS) as opened:
+        with _pillow.allowing(max_pixels), Image.open(source, formats=FORMATS) as opened:
             width, height = opened.size
             if width * height > max_pixels:
-                raise ImageError(
-                    f"{where}: {width} x {height} pixels, over the limit of {max_pixels:,}",
-                    "Make it smaller.",
-                )
-            opened.load()
-            return plain(opened, where)
+                raise ImageError(f"{where}: {width} x {height} pixels, over the limit of {max_pixels:,}", _TOO_LARGE)
+            yield opened
     except UnidentifiedImageError:
         raise ImageError(f"{where}: not an image that can be read", f"Readable: {', '.join(FORMATS)}.") from None
     except Image.DecompressionBombError:
-        raise ImageError(f"{where}: claims more pixels than the limit of {max_pixels:,}", "Make it smaller.") from None
+        raise ImageError(f"{where}: claims more pixels than the limit of {max_pixels:,}", _TOO_LARGE) from None
     except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
         raise ImageError(f"{where}: {error.strerror}") from None
     except MemoryError:
@@ -72,9 +142,7 @@ def plain(image: Image.Image, where: str = "image") -> Image.Image:
 
     Raises ImageError, naming `where`, for values whose range is unknown or beyond 16 bits.
     """
-    image = _eight_bit(_upright(image), where)
-    image.info = {}  # what it says (orientation, transparency, profile) is applied or no longer true
-    return image
+    return _bare(_eight_bit(_upright(image), where))
 
 
 def to_pixels(image: Image.Image, channels: int) -> Pixels:
@@ -103,16 +171,9 @@ def resize(pixels: Pixels, height: int, width: int) -> Pixels:
     return resized.reshape(height, width, pixels.shape[2])
 
 
-def write(image: Image.Image, path: Path) -> None:
+def write(image: Image.Image, path: Path, *, quality: int = QUALITY, beside: Metadata = NOTHING) -> None:
     """Writes the image to `path`, whole or not at all, in the format of its suffix; raises ImageError or I2IError."""
-    check_writable(path)
-    try:
-        encoded = encode(image, path.suffix.lower())
-    except _BROKEN as error:  # for one, JPEG ends at 65,535 pixels a side and WebP at 16,383
-        raise ImageError(
-            f"{path}: cannot be written as {path.suffix} at {image.width} x {image.height} pixels: {error}",
-            "Give the output a name that ends in .png",
-        ) from None
+    encoded = encode_for(image, path, quality=quality, beside=beside)
     with replacing(path) as aside:
         aside.write_bytes(encoded)
 
@@ -123,25 +184,55 @@ def check_writable(path: Path) -> None:
         raise ImageError(f"{path}: cannot write '{path.suffix}' files", f"Choose one of: {', '.join(WRITABLE)}")
 
 
-def encode(image: Image.Image, suffix: str) -> bytes:
-    """The image as a file's bytes, `suffix` one of `WRITABLE`; JPEG and BMP lose the alpha channel, laid on white."""
+def encode_for(image: Image.Image, path: Path, *, quality: int = QUALITY, beside: Metadata = NOTHING) -> bytes:
+    """The image as the bytes of a file called `path`; raises ImageError, naming it, where its format does not do."""
+    check_writable(path)
+    try:
+        return encode(image, path.suffix.lower(), quality=quality, beside=beside)
+    except _BROKEN as error:  # for one, JPEG ends at 65,535 pixels a side and WebP at 16,383
+        raise ImageError(
+            f"{path}: cannot be written as {path.suffix} at {image.width} x {image.height} pixels: {error}",
+            "Write a .png instead.",
+        ) from None
+
+
+def encode(image: Image.Image, suffix: str, *, quality: int = QUALITY, beside: Metadata = NOTHING) -> bytes:
+    """The image as a file's bytes, `suffix` one of `WRITABLE`; JPEG and BMP lose the alpha channel, laid on white.
+
+    quality: 1 to 100, of JPEG and WebP. beside: goes along as far as the format holds it and it describes this image.
+    """
     form = WRITABLE[suffix]
     if form in ("JPEG", "BMP") and image.mode in ("LA", "RGBA"):
         image = from_pixels(to_pixels(image, 1 if image.mode == "LA" else 3))
+    options: dict[str, Any] = {} if form == "BMP" else beside.options(form, image.mode)
+    if form in LOSSY:
+        options["quality"] = quality
+    elif form == "PNG":
+        # Of photographs as small as zlib's level 6 makes it and four times as fast: PNG's own filters leave no repeats
+        # for a longer search to find. Drawings of few colours become up to half as large again.
+        options["compress_type"] = zlib.Z_RLE
     buffer = io.BytesIO()
-    if form in ("JPEG", "WEBP"):
-        image.save(buffer, form, quality=95)
-    else:
-        image.save(buffer, form)
+    image.save(buffer, form, **options)
     return buffer.getvalue()
 
 
 def find(folder: Path) -> Iterator[Path]:
     """The image files below `folder` by suffix, in the order of their paths; hidden ones are left out."""
-    for path in sorted(folder.rglob("*")):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if path.suffix.lower() in SUFFIXES and not hidden and path.is_file():
+    try:
+        with os.scandir(folder) as entries:
+            found = sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name)
+    except OSError:
+        return
+    for entry in found:
+        if entry.is_dir(follow_symlinks=False):
+            yield from find(folder / entry.name)
+        elif (path := folder / entry.name).suffix.lower() in SUFFIXES and os.path.isfile(path):  # noqa: PTH113
             yield path
+
+
+def _bare(image: Image.Image) -> Image.Image:
+    image.info = {}  # what it says (orientation, transparency) is applied or no longer true
+    return image
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -155,10 +246,13 @@ def _eight_bit(image: Image.Image, where: str) -> Image.Image:
     if image.mode in MODES.values() and "transparency" not in image.info:
         return image
     if image.mode.startswith("I"):
-        wide = np.asarray(image).astype(np.int64)
+        wide = np.asarray(image)
         if wide.min(initial=0) < 0 or wide.max(initial=0) > 65535:
             raise ImageError(f"{where}: its values go beyond 16 bits", "Convert it to 8 or 16 bits.")
-        return from_pixels(((wide * 255 + 32767) // 65535).astype(np.uint8)[..., None])
+        narrow = np.empty((*wide.shape, 1), np.uint8)
+        for to, row in zip(narrow, wide, strict=True):  # what is computed in 32 bits is never the whole
+            to[:, 0] = (row.astype(np.uint32) * 255 + 32767) // 65535
+        return from_pixels(narrow)
     if image.mode == "F":
         raise ImageError(f"{where}: holds floating-point values of unknown range", "Convert it to 8 or 16 bits.")
     if image.mode in ("PA", "La", "RGBa") or "transparency" in image.info:

@@ -1,4 +1,5 @@
 import errno
+from pathlib import Path
 
 import pytest
 
@@ -51,3 +52,10 @@ def test_a_refusal_names_the_path_the_reason_and_the_next_step(tmp_path):
     assert str(tmp_path / "file" / "a.txt") in message
     assert "cannot be written" in message
     assert hint.strip()
+
+
+def test_a_name_as_long_as_a_system_takes(tmp_path: Path) -> None:
+    path = tmp_path / ("\N{GRINNING FACE}" * 60 + ".txt")  # 244 bytes
+    write_text(path, "text")
+    assert path.read_text() == "text"
+    assert list(tmp_path.iterdir()) == [path]

@@ -1,5 +1,6 @@
 import io
 import struct
+import tracemalloc
 import zlib
 from pathlib import Path
 
@@ -256,3 +257,23 @@ def test_find_goes_down_in_order_and_leaves_out_hidden_and_other_files(tmp_path:
         (tmp_path / name).touch()
     (tmp_path / "folder.png").mkdir()
     assert [path.relative_to(tmp_path).as_posix() for path in images.find(tmp_path)] == ["a/c.jpg", "a/e.png", "b.PNG"]
+
+
+def test_find_passes_over_what_cannot_be_looked_at(tmp_path: Path) -> None:
+    saved(tmp_path / "a.png", Image.new("L", (1, 1)))
+    (tmp_path / "b.png").symlink_to("b.png")
+    (tmp_path / "c.png").symlink_to("gone.png")
+    assert [path.name for path in images.find(tmp_path)] == ["a.png"]
+    assert list(images.find(tmp_path / ("x" * 300))) == []
+
+
+def test_16_bit_grey_takes_little_more_memory_than_its_values() -> None:
+    data = io.BytesIO()
+    Image.fromarray(RNG.integers(0, 65536, (600, 900), dtype=np.uint16)).save(data, "TIFF")
+    tracemalloc.start()
+    try:
+        images.read(data.getvalue())
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 600 * 900 * 10

@@ -1,0 +1,1 @@
+"""Image files that are read by windows and written by rows."""

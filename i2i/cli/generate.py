@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from contextlib import closing
 from pathlib import Path
@@ -11,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from i2i.cli import INTERRUPTED
-from i2i.cli.deployed import model_or_newest, progress
+from i2i.cli.deployed import interruptible, model_or_newest, progress
 
 if TYPE_CHECKING:
     from i2i.runtime.gallery import Gallery, Targets
@@ -29,7 +27,9 @@ _SEED = click.IntRange(0, 2**32 - 1)
 @click.option("--between", nargs=2, type=_SEED, metavar="SEED SEED", help="The way from one seed's image to another's.")
 @click.option("--frames", type=click.IntRange(2, 1000), help="How many images on that way. Default: 10.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="A folder. Default: generated.PLUGIN")
-@click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda|cuda:N", help="Where to run.")
+@click.option(
+    "--device", default="auto", show_default=True, metavar="NAME", help="Where to run; `i2i doctor` lists them."
+)
 @click.option("--overwrite", is_flag=True, help="Replace files that exist.")
 @click.option("--no-sheet", is_flag=True, help="Write the images alone, without a contact sheet and an animation.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object to stdout, and nothing else.")
@@ -60,10 +60,10 @@ def command(
     if between is not None and (count is not None or seed is not None):
         raise click.UsageError("--between has seeds and --frames of its own: leave out -n and --seed.")
     done: list[Path] = []
-    try:
+    with interruptible(lambda: f"{len(done)} files written before, and none is half-written"):
+        from i2i.runtime.folder.jobs import file_tag
         from i2i.runtime.gallery import drawn, interpolated, plan
         from i2i.runtime.generator import Generator
-        from i2i.runtime.jobs import file_tag
 
         path = model_or_newest(model, "noise")
         generator = Generator.load(path, device)
@@ -77,9 +77,6 @@ def command(
         folder = output or Path(f"generated.{file_tag(generator.description.plugin)}")
         targets = plan(gallery, folder, sheet=not no_sheet, overwrite=overwrite)
         _make(generator, gallery, targets, done)
-    except KeyboardInterrupt:
-        click.echo(f"interrupted; {len(done)} files written before, and none is half-written", err=True)
-        sys.exit(INTERRUPTED)
     seconds = time.perf_counter() - start
     if as_json:
         click.echo(json.dumps(_report(path, generator, gallery, targets, seconds), indent=2))

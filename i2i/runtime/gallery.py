@@ -16,8 +16,8 @@ from i2i.errors import I2IError
 from i2i.files import replacing
 from i2i.images import Pixels, from_pixels, write
 from i2i.noise import between, draw
+from i2i.runtime.folder.jobs import file_tag
 from i2i.runtime.generator import BATCH, Labels
-from i2i.runtime.jobs import file_tag
 from i2i.sheet import lay, wrap
 
 if TYPE_CHECKING:

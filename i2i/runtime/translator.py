@@ -8,36 +8,85 @@ from typing import TYPE_CHECKING, Final, final, overload
 import numpy as np
 from PIL import Image
 
-from i2i.artifact import INPUT
 from i2i.errors import ImageError
 from i2i.images import MODES, Pixels, from_pixels, plain, resize, to_pixels
-from i2i.runtime.find import find_model
+from i2i.runtime.model.find import find_model
 from i2i.runtime.session import Session, open_session
+from i2i.runtime.tiles.anysize import AnySize, Tile
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from i2i.artifact import Description
+    from i2i.runtime.strips.rows import Source
 
 _WITH_ALPHA: Final = (2, 4)
+_BATCHING: Final = ("CUDAExecutionProvider", "TensorrtExecutionProvider")
+_BATCH_PIXELS: Final = 2**19  # from there on an image alone gives a GPU enough to do
+_BATCH: Final = 8
 
 
 @final
 class Translator:
     """A model that is called with an image and returns the translated one, of the same kind."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, tile: Tile = "auto") -> None:
         self._session = session
+        self._any_size = AnySize(session, tile)
+        self.tile: Tile = tile
 
     @classmethod
     def load(
-        cls, path: str | Path, device: str = "auto", *, direction: str | None = None, once: bool = False
+        cls,
+        path: str | Path,
+        device: str = "auto",
+        *,
+        direction: str | None = None,
+        once: bool = False,
+        parallel: bool = False,
+        tile: Tile = "auto",
     ) -> Translator:
-        """Opens an `.onnx` file, or the model.onnx of a run directory, on `auto`, `cpu`, `cuda` or `cuda:N`.
+        """Opens an `.onnx` file, or the model.onnx of a run directory, on `auto` or a device like `cpu` or `cuda:1`.
 
         direction: like BtoA, of a model that was trained in several, each in a file beside the others.
-        once: open sooner and run a little slower, for a single image.
+        once: open sooner and run a little slower, for a single image. parallel: for calls from several threads at once,
+        as many as `lanes`; on the CPU each then has one core to itself, which is the faster way for many images.
+        tile: pixels along the side of the pieces into which an image is cut that does not fit; "off" never cuts.
         Raises ArtifactError for a file that is no artifact, and DeviceError where the device cannot be had.
         """
-        return cls(open_session(find_model(Path(path), direction), "image", device, once=once))
+        file = find_model(Path(path), direction)
+        return cls(open_session(file, "image", device, once=once, parallel=parallel), tile)
+
+    @property
+    def path(self) -> Path:
+        """The model's file."""
+        return Path(self._session.name)
+
+    @property
+    def lanes(self) -> int:
+        """How many calls from different threads may usefully go on at once."""
+        return self._session.lanes
+
+    def batch(self, height: int, width: int) -> int:
+        """How many images of this size are translated at once, by this translator and however many there are.
+
+        It depends on nothing else: a GPU chooses its algorithms by the size of the batch, and an image must not come
+        out differently for the company it is in. On the CPU, batches were never faster than single images.
+        """
+        if self.provider not in _BATCHING:
+            return 1
+        return max(1, min(_BATCH, _BATCH_PIXELS // max(1, height * width)))
+
+    def rows(self, source: Source) -> Iterator[Pixels]:
+        """Strips `[h, W*scale, C]` of the translation of an image of `channels_in` channels, from top to bottom.
+
+        What is held in memory is a piece of the image, not the image. Raises OutOfMemoryError.
+        """
+        return self._any_size.rows(source)
+
+    def approximate(self, width: int, height: int) -> str | None:
+        """Why the translation of an image of this size only comes near that of the whole; None: it is the same."""
+        return self._any_size.approximate(width, height)
 
     @property
     def description(self) -> Description:
@@ -46,7 +95,7 @@ class Translator:
 
     @property
     def device(self) -> str:
-        """Where it runs: `cpu` or `cuda:N`."""
+        """Where it runs: `cpu`, `cuda:N` or another device."""
         return self._session.device
 
     @property
@@ -72,7 +121,7 @@ class Translator:
         Raises ImageError for anything else, and where memory does not suffice.
         """
         if isinstance(image, Image.Image):
-            return self._picture(plain(image), keep_alpha=not flatten)
+            return self.pictures([plain(image)], flatten=flatten)[0]
         if isinstance(image, np.ndarray):
             return self._array(image)
         raise ImageError(
@@ -80,12 +129,25 @@ class Translator:
             "Give a Pillow image (PIL.Image.open(path)) or a uint8 array [H, W, C].",
         )
 
-    def _picture(self, image: Image.Image, *, keep_alpha: bool) -> Image.Image:
-        if not (image.width and image.height):
-            raise ImageError(f"the image is empty: {image.width} x {image.height} pixels")
+    def pictures(self, images: Sequence[Image.Image], *, flatten: bool = False) -> list[Image.Image]:
+        """Translates Pillow images of one size and of the modes L, LA, RGB or RGBA, at most `batch` of them, at once.
+
+        A batch is filled up where it is not full. The rest is as when it is called. Raises ImageError.
+        """
+        width, height = images[0].size
+        if not (width and height):
+            raise ImageError(f"the image is empty: {width} x {height} pixels")
         channels = self.description.channels_in
-        translated = self._any_size(to_pixels(image, channels)[None])[0]
-        model_knows_alpha = channels in _WITH_ALPHA or self.description.channels_out in _WITH_ALPHA
+        pixels = [to_pixels(image, channels) for image in images]
+        pixels += pixels[-1:] * (self.batch(height, width) - len(pixels))
+        translated = self._any_size(np.stack(pixels))[: len(images)]
+        return [self._picture(*pair, keep_alpha=not flatten) for pair in zip(images, translated, strict=True)]
+
+    def _picture(self, image: Image.Image, translated: Pixels, *, keep_alpha: bool) -> Image.Image:
+        """The translated pixels as an image, with the alpha channel that the model did not see."""
+        model_knows_alpha = any(
+            channels in _WITH_ALPHA for channels in (self.description.channels_in, translated.shape[-1])
+        )
         if keep_alpha and not model_knows_alpha and image.mode in ("LA", "RGBA"):
             alpha = to_pixels(image.getchannel("A"), 1)
             translated = np.concatenate([translated, resize(alpha, *translated.shape[:2])], axis=-1)
@@ -113,19 +175,3 @@ class Translator:
                 "A Pillow image is converted: PIL.Image.fromarray(array).",
             )
         return self._any_size(array) if array.ndim == 4 else self._any_size(array[None])[0]
-
-    def _any_size(self, pixels: Pixels) -> Pixels:
-        """Pads `[N, H, W, C]` by reflection to a size that the model takes, translates, and crops.
-
-        Only the bottom and the right are padded, so that the model's grid lies on the image as in training. An image
-        smaller than the padding is reflected again and again; one pixel is repeated.
-        """
-        height, width = pixels.shape[1:3]
-        multiple, minimum, scale = self.description.multiple, self.description.minimum, self.description.scale
-        below, right = (-(-max(side, minimum) // multiple) * multiple - side for side in (height, width))
-        if below or right:
-            pixels = np.pad(pixels, ((0, 0), (0, below), (0, right), (0, 0)), mode="reflect")
-        images, tall, wide, _ = pixels.shape
-        promised = (images, tall * scale, wide * scale, self.description.channels_out)
-        translated = self._session.run({INPUT: np.ascontiguousarray(pixels)}, promised, f"{wide} x {tall} pixels")
-        return np.ascontiguousarray(translated[:, : height * scale, : width * scale])

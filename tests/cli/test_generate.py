@@ -21,12 +21,7 @@ from i2i.runtime.generator import Generator
 CLASSES = ("nought", "one", "two")
 
 
-@pytest.fixture(autouse=True)
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Each test has an empty folder of its own as the working directory."""
-    (tmp_path / "work").mkdir()
-    monkeypatch.chdir(tmp_path / "work")
-    return tmp_path / "work"
+pytestmark = pytest.mark.usefixtures("place")
 
 
 @pytest.fixture

@@ -19,17 +19,7 @@ from i2i import cli
 RNG = np.random.default_rng(0)
 
 
-@pytest.fixture(autouse=True)
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Each test has an empty folder of its own as the working directory."""
-    (tmp_path / "work").mkdir()
-    monkeypatch.chdir(tmp_path / "work")
-    return tmp_path / "work"
-
-
-@pytest.fixture
-def model(tmp_path: Path, models: Any) -> str:
-    return str(models.build(tmp_path / "m.onnx", multiple=4, minimum=8))
+pytestmark = pytest.mark.usefixtures("place")
 
 
 def translate(*arguments: object, stdin: bytes | None = None) -> Result:
@@ -51,7 +41,9 @@ def pixels_of(path: str | Path) -> np.ndarray:
 
 
 def tree(folder: Path) -> list[str]:
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    """All files but the manifests of output folders."""
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name != ".i2i-translate.jsonl")
+    return sorted(path.relative_to(folder).as_posix() for path in files)
 
 
 def test_a_file_is_translated_beside_itself(place: Path, model: str) -> None:
@@ -171,15 +163,16 @@ def test_an_input_is_never_overwritten(place: Path, model: str, arguments: tuple
     np.testing.assert_array_equal(pixels_of("link.png" if arguments == ("link.png",) else "a.png"), pixels)
 
 
-def test_two_inputs_for_one_output_are_refused_before_anything_is_written(place: Path, model: str) -> None:
-    for name in ("in/0.png", "in/a.png", "in/a.bmp"):
-        picture(name)
-    before = tree(place)
+def test_two_inputs_for_one_output_are_refused_and_no_others(place: Path, model: str) -> None:
+    pixels = {name: picture(name) for name in ("in/0.png", "in/a.png", "in/a.bmp", "in/x/a.png")}
     result = translate("in", "-m", model, "-o", "out")
     assert result.exit_code == 1
-    assert "in/a.bmp and in/a.png would both become out/a.png" in result.stderr
-    assert tree(place) == before
-    assert not Path("out").exists()
+    assert result.stderr.count("in/a.bmp and in/a.png would both become out/a.png") == 2
+    assert result.stdout.startswith("2 translated, 2 failed")
+    assert tree(place / "out") == ["0.png", "x/a.png"]
+    assert translate("in", "-m", model, "-o", "apart", "--format", "same").exit_code == 0
+    for name in pixels:
+        np.testing.assert_array_equal(pixels_of(Path("apart", name[3:])), 255 - pixels[name])
     picture("b.png")
     assert translate("b.png", "b.png", "./b.png", "-m", model).stdout.startswith("b.png -> ")  # one image, thrice
 
@@ -189,12 +182,17 @@ def test_one_file_for_many_images_is_refused(place: Path, model: str) -> None:
     picture("b.png")
     result = translate("a.png", "b.png", "-m", model, "-o", "out.png")
     assert result.exit_code == 1
-    assert "out.png: is one file, and there are 2 images" in result.stderr
+    assert "out.png: is one file, and there are 2 inputs" in result.stderr
 
 
 @pytest.mark.parametrize(
     ("output", "reason"),
-    [("file.txt", "is a file"), ("file.txt/deeper", "cannot be written"), ("out.gif", "cannot write '.gif'")],
+    [
+        ("file.txt", "is a file"),
+        ("file.txt/deeper", "cannot be written"),
+        ("out.gif", "cannot write '.gif'"),
+        ("out.avif", "cannot write '.avif'"),
+    ],
 )
 def test_an_output_that_cannot_be(place: Path, model: str, output: str, reason: str) -> None:
     picture("a.png")
@@ -206,7 +204,9 @@ def test_an_output_that_cannot_be(place: Path, model: str, output: str, reason: 
     assert tree(place) == ["a.png", "file.txt"]
 
 
-def test_a_full_disk_is_reported_and_leaves_nothing(place: Path, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_ends_the_call_by_one_error_and_leaves_nothing(
+    place: Path, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     picture("a.png")
     picture("b.png")
 
@@ -216,8 +216,8 @@ def test_a_full_disk_is_reported_and_leaves_nothing(place: Path, model: str, mon
     monkeypatch.setattr("os.fsync", full)
     result = translate("a.png", "b.png", "-m", model)
     assert result.exit_code == 1
-    assert result.stderr.count("No space left on device") == 2
-    assert result.stdout.startswith("0 translated, 2 failed")
+    assert result.stderr.count("No space left on device; 0 translated before, 2 not") == 1
+    assert result.stderr.count("error: ") == 1
     assert tree(place) == ["a.png", "b.png"]
 
 
@@ -275,6 +275,7 @@ def test_json_is_all_that_is_on_stdout(place: Path, model: str) -> None:
             },
         ],
         "translated": 1,
+        "kept": 0,
         "failed": 1,
     }
     assert "gone.png" in result.stderr
@@ -352,7 +353,10 @@ def test_the_whole_process_prints_what_it_should_and_no_more(place: Path, model:
     done = run("-m", "i2i", "translate", "a.png", "large.png", "-m", model)
     assert done.returncode == 1
     assert done.stdout.startswith("1 translated, 1 failed, in ")
-    assert done.stderr == ("error: large.png: 12000 x 12000 pixels, over the limit of 89,478,485\n  Make it smaller.\n")
+    assert done.stderr == (
+        "error: large.png: 12000 x 12000 pixels, over the limit of 89,478,485\n"
+        "  Make it smaller, or allow more with --max-pixels.\n"
+    )
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
@@ -474,3 +478,31 @@ def test_a_model_of_noise_translates_nothing(place: Path, tmp_path: Path, models
     models.build_noise(run / "model.onnx")
     (run / "run.json").write_text(json.dumps({"state": "finished", "ended": "2026", "kind": "noise"}))
     assert "no finished run under runs/ translates images" in translate("a.png").stderr
+
+
+def test_what_is_empty_or_given_twice_is_refused(place: Path, model: str) -> None:
+    picture("a.png")
+    result = translate("a.png", "-m", model, "-o", "")
+    assert result.exit_code == 2
+    assert "it is empty" in result.stderr
+    result = translate("-", "-", "-m", model, "-o", "out", stdin=Path("a.png").read_bytes())
+    assert result.exit_code == 1
+    assert "- is given twice" in result.stderr
+    assert tree(place) == ["a.png"]
+
+
+@pytest.mark.skipif(sys.platform in ("darwin", "win32"), reason="names of files are Unicode there")
+def test_names_that_are_not_utf_8_are_shown_with_escapes(place: Path, model: str) -> None:
+    picture("a.png")
+    Path("a.png").rename(os.fsdecode(b"a\xff.png"))
+    result = translate(os.fsdecode(b"a\xff.png"), "-m", model)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.startswith(r"a\udcff.png -> a\udcff.pix2pix.png (9 x 6")
+
+
+def test_json_says_what_is_an_approximation(place: Path, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("i2i.runtime.translator.Translator.approximate", lambda *_: "only nearly")
+    picture("a.png")
+    result = translate("a.png", "-m", model, "--json")
+    assert json.loads(result.stdout)["results"][0]["note"] == "only nearly"
+    assert "note: only nearly" in result.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,21 +13,24 @@ from i2i.errors import RunError
 from i2i.training.run import RUNS, Run
 
 if TYPE_CHECKING:
-    from i2i.artifact import Description
+    from i2i.artifact import Description, Precision
+    from i2i.data import Samples
     from i2i.plugin import Entry, Plugin
     from i2i.runtime.generator import Generator
+    from i2i.runtime.tiles.anysize import Tile
     from i2i.runtime.translator import Translator
     from i2i.training.observer import Observer
 
 
-def load(path: str | Path, device: str = "auto", *, direction: str | None = None) -> Translator:
+def load(path: str | Path, device: str = "auto", *, direction: str | None = None, tile: Tile = "auto") -> Translator:
     """The translator in a `model.onnx` or a run's folder; a callable on PIL images and uint8 arrays. Needs no torch.
 
-    direction: which one, such as "BtoA", of a run that has several; by default the one it was trained for.
+    direction: which one, such as "BtoA", of a run that has several; by default the one it was trained for. tile: pixels
+    along the side of the pieces in which an image is translated; "auto": pieces where it does not fit, "off": never.
     """
     from i2i.runtime.translator import Translator
 
-    return Translator.load(Path(path), device, direction=direction)
+    return Translator.load(Path(path), device, direction=direction, tile=tile)
 
 
 def load_generator(path: str | Path, device: str = "auto") -> Generator:
@@ -102,17 +106,72 @@ def resume(
     return Course(entry, manifest, config, observer, run).follow(run)
 
 
-def export(path: str | Path) -> dict[Path, Description]:
+def export(path: str | Path, precision: Precision = "fp32") -> dict[Path, Description]:
     """Writes the model files of a run from its best weights, and returns what each says of itself.
 
-    The first is `model.onnx`. Raises ExportError where one would not compute what its network computes.
+    The first is `model.onnx`, or `model.int8.onnx` of another precision, which is fitted and judged on the run's
+    validation images. Raises ExportError where one would not compute what its network computes, or loses too much.
     """
     from i2i.course import stages
-    from i2i_export.run import export_run
+    from i2i_export.run import artifacts, export_run, export_variants
 
     run, entry, manifest, config = _open(path)
     *_, last = stages(manifest, config).values()
-    return export_run(run, last, manifest.build(last), entry.version)
+    game = manifest.build(last)
+    if precision == "fp32":
+        return export_run(run, last, game, entry.version)
+
+    def validation() -> Samples:
+        from i2i.data import open_splits
+
+        return open_splits(last.data, manifest.kind).validation
+
+    return export_variants(run, artifacts(run, last, game, entry.version), precision, validation)
+
+
+def export_triton(
+    path: str | Path,
+    repository: str | Path,
+    precision: Precision = "fp32",
+    *,
+    name: str | None = None,
+    version: int = 1,
+) -> dict[Path, Description]:
+    """Exports a run, and adds it to a model repository of Triton Inference Server; returns what each model there is.
+
+    name: of the model, by default the run's; another direction's has its name behind. Raises ExportError for a version
+    that is there already.
+    """
+    from i2i_export.triton import check, pack
+
+    called = Path(path).resolve().name if name is None else name
+    check(Path(repository), called, version)  # before what takes minutes
+    models = {}
+    for number, (model, description) in enumerate(export(path, precision).items()):
+        own = f"{called}-{description.direction}" if number else called
+        check(Path(repository), own, version, description)  # all, before the first is added
+        models[own] = model, description
+    return {
+        pack(model, description, Path(repository), own, version): description
+        for own, (model, description) in models.items()
+    }
+
+
+def outdated(path: str | Path) -> dict[Path, Precision]:
+    """The variants in a run's folder that are of other weights than the model in fp32 beside them. Needs no torch."""
+    from i2i.errors import ArtifactError
+    from i2i.runtime.model.find import read_description
+
+    said = {}
+    for file in sorted(Path(path).glob("model*.onnx")):
+        with suppress(ArtifactError):  # a broken file is of no weights
+            said[file] = read_description(file)
+    whole = {each.direction: each.digest for each in said.values() if each.precision == "fp32"}
+    return {
+        file: each.precision
+        for file, each in said.items()
+        if each.precision != "fp32" and each.digest != whole.get(each.direction, each.digest)
+    }
 
 
 def _asked(layers: Sequence[Layer], *keys: str) -> object:

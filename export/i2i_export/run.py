@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +14,31 @@ import onnx
 from torch import nn
 
 from i2i import images
-from i2i.artifact import Description
+from i2i.artifact import Description, Precision
 from i2i.config import RunConfig
+from i2i.data import Samples
 from i2i.errors import ExportError
 from i2i.files import replacing, write_text
 from i2i.games.game import Export, Game, NoiseExport
 from i2i.training.best import best_checkpoint, load_best
 from i2i.training.run import Run
 from i2i.version import __version__
+from i2i_export.cases import of_images as cases_of_images
+from i2i_export.cases import of_noise as cases_of_noise
 from i2i_export.onnx import NORMALISATION, TO_PIXELS, to_onnx
 from i2i_export.parity import check
 from i2i_export.receptive import view
+from i2i_export.variants import variant
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A checked graph and what it says of itself. key: of the export, as in `Run.model_for`."""
+
+    key: str
+    model: onnx.ModelProto
+    description: Description
+    export: Export | NoiseExport
 
 
 def export_run(run: Run, config: RunConfig, game: Game, plugin_version: str) -> dict[Path, Description]:
@@ -30,6 +47,37 @@ def export_run(run: Run, config: RunConfig, game: Game, plugin_version: str) -> 
     game: of `config`, its weights are replaced. Raises ExportError, and leaves what was there, where a graph differs
     from its network by more than 1 of 255 anywhere.
     """
+    described = _write(run, artifacts(run, config, game, plugin_version))
+    found = {path.name: description.parity.model_dump() for path, description in described.items()}
+    write_text(run.parity, json.dumps(found, indent=2) + "\n")
+    return described
+
+
+def export_variants(
+    run: Run, made: Sequence[Artifact], precision: Precision, validation: Callable[[], Samples]
+) -> dict[Path, Description]:
+    """Writes each export of the run in another precision, as `model.int8.onnx`; returns them by file.
+
+    validation: opens the images to fit and to judge by; not called where there are none to translate. Raises
+    ExportError, and leaves what was there, where one is too far from the model in fp32.
+    """
+    variants = []
+    samples = validation() if any(isinstance(artifact.export, Export) for artifact in made) else None
+    for artifact in made:
+        export = artifact.export
+        if isinstance(export, Export):
+            assert samples is not None
+            cases, multiple = cases_of_images(samples, export), export.multiple * export.scale
+        else:
+            cases, multiple = cases_of_noise(export), export.size
+        model, loss = variant(artifact.model, precision, cases, multiple)
+        description = artifact.description.model_copy(update={"precision": precision, "loss": loss})
+        variants.append(replace(artifact, model=model, description=description))
+    return _write(run, variants)
+
+
+def artifacts(run: Run, config: RunConfig, game: Game, plugin_version: str) -> list[Artifact]:
+    """Every export of the run's best weights as a graph in fp32, compared with its network; raises ExportError."""
     _, best = best_checkpoint(run)
     facts = run.facts()
     training = (
@@ -37,7 +85,7 @@ def export_run(run: Run, config: RunConfig, game: Game, plugin_version: str) -> 
         f"{config.trainer.batch}; validation {best.metric} {best.score:.4g}"
     )
     exports = load_best(game, run).exports()
-    made: dict[Path, tuple[onnx.ModelProto, Description]] = {}
+    made = []
     for number, (name, export) in enumerate(exports.items()):
         key = name if number else ""
         model = to_onnx(export)
@@ -56,15 +104,19 @@ def export_run(run: Run, config: RunConfig, game: Game, plugin_version: str) -> 
             digest=_digest(export.network),
             parity=parity,
         )
-        onnx.helper.set_model_props(model, description.properties())
-        made[run.model_for(key)] = model, description
-    for path, (model, _) in made.items():
-        with replacing(path) as aside:
-            aside.write_bytes(model.SerializeToString())
-    descriptions = {path: description for path, (_, description) in made.items()}
-    found = {path.name: description.parity.model_dump() for path, description in descriptions.items()}
-    write_text(run.parity, json.dumps(found, indent=2) + "\n")
-    return descriptions
+        made.append(Artifact(key, model, description, export))
+    return made
+
+
+def _write(run: Run, made: Sequence[Artifact]) -> dict[Path, Description]:
+    described = {}
+    for artifact in made:
+        onnx.helper.set_model_props(artifact.model, artifact.description.properties())
+        described[run.model_for(artifact.key, artifact.description.precision)] = artifact.description
+    with ExitStack() as replaced:  # by all of them, once all are written
+        for path, artifact in zip(described, made, strict=True):
+            replaced.enter_context(replacing(path)).write_bytes(artifact.model.SerializeToString())
+    return described
 
 
 def _interface(model: onnx.ModelProto, export: Export | NoiseExport) -> dict[str, Any]:
@@ -83,7 +135,6 @@ def _interface(model: onnx.ModelProto, export: Export | NoiseExport) -> dict[str
             "statistics": "none",
             "normalisation": TO_PIXELS,
         }
-    seen = view(model)
     return {
         "kind": "image",
         "channels_in": export.channels_in,
@@ -91,9 +142,8 @@ def _interface(model: onnx.ModelProto, export: Export | NoiseExport) -> dict[str
         "scale": export.scale,
         "multiple": export.multiple,
         "minimum": export.multiple if export.minimum is None else export.minimum,
-        "receptive_radius": seen.radius,
-        "statistics": seen.statistics,
         "normalisation": NORMALISATION,
+        **asdict(view(model.SerializeToString(), export.channels_in, export.multiple)),
     }
 
 

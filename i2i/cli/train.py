@@ -124,6 +124,9 @@ def _options(values: dict[str, Any]) -> list[Layer]:
 
 
 def _conclude(run: Run) -> None:
+    from i2i import api
+    from i2i.cli.export import name_outdated
+
     facts = run.facts()
     if facts["state"] == "interrupted":
         click.echo(f"Stopped after step {facts['step']}; everything is saved. Go on with:")
@@ -133,7 +136,9 @@ def _conclude(run: Run) -> None:
     click.echo(f"{_figures(scores['model'])} over the {scores['images']} {scores['split']} images")
     for name, figures in scores["baselines"].items():
         click.echo(f"{_figures(figures)} by {name}")
-    click.echo(f"Exported and checked: {', '.join(str(path) for path in sorted(run.path.glob('model*.onnx')))}")
+    exported = sorted({*run.path.glob("model*.onnx")} - {*api.outdated(run.path)})
+    click.echo(f"Exported and checked: {', '.join(map(str, exported))}")
+    name_outdated(run.path)
     model = [] if run.path.parent == RUNS else [str(run.path)]
     if facts["kind"] == "noise":
         command = ["generate", *model]

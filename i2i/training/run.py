@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from i2i.artifact import Kind
+from i2i.artifact import Kind, Precision
 from i2i.errors import RunError
 from i2i.files import refuse, write_text
 
@@ -88,9 +88,10 @@ class Run:
         run.facts()
         return run
 
-    def model_for(self, export: str) -> Path:
-        """The file of the export of that name, "" being the default one: `model.onnx`, `model.BtoA.onnx`."""
-        return self.path / f"model.{export}.onnx" if export else self.model
+    def model_for(self, export: str, precision: Precision = "fp32") -> Path:
+        """The file of the export of that name, "" being the default one: `model.onnx`, `model.BtoA.int8.onnx`."""
+        parts = ["model", *([export] if export else []), *([precision] if precision != "fp32" else []), "onnx"]
+        return self.path / ".".join(parts)
 
     def examples_for(self, export: str) -> Path:
         """The folder of inputs for the export of that name, "" being the default one."""

@@ -3,11 +3,12 @@
 import json
 import subprocess
 import sys
+from functools import cache
 
 import pytest
 from click.testing import CliRunner
 
-from i2i import cli
+from i2i import api, cli
 from i2i.version import __version__
 
 
@@ -16,6 +17,18 @@ def i2i(*arguments, **settings):
     return subprocess.run(
         [sys.executable, "-m", "i2i", *arguments], capture_output=True, text=True, check=False, **settings
     )
+
+
+@pytest.fixture
+def answered(capsys):
+    """`answered(*arguments)`: exit status, stdout and stderr of a command that runs in this process."""
+
+    def run(*arguments):
+        with pytest.raises(SystemExit) as ended:
+            cli.main([*arguments])
+        return ended.value.code, *capsys.readouterr()
+
+    return run
 
 
 @pytest.mark.parametrize("command", [[], *([name] for name in cli.COMMANDS)])
@@ -57,22 +70,33 @@ def test_version():
         (["translate", "x.png"], 1, "no finished run"),
     ],
 )
-def test_mistakes_are_answered_without_a_traceback_and_leave_nothing(tmp_path, arguments, status, answer):
-    result = i2i(*arguments, cwd=tmp_path)
-    assert result.returncode == status
-    assert answer in result.stderr
-    assert "Traceback" not in result.stderr
-    assert result.stdout == ""
+def test_mistakes_are_answered_without_a_traceback_and_leave_nothing(
+    tmp_path, monkeypatch, answered, arguments, status, answer
+):
+    monkeypatch.chdir(tmp_path)
+    code, out, error = answered(*arguments)
+    assert code == status
+    assert answer in error
+    assert "Traceback" not in error
+    assert out == ""
     assert list(tmp_path.iterdir()) == []
 
 
-def test_print_config_can_be_given_back(tmp_path):
-    first = i2i("train", "pix2pix", "--device", "cpu", "--steps", "77", "--set", "trainer.batch=3", "--print-config")
+def test_a_mistake_in_a_process_of_its_own():
+    result = i2i("train", "pixpix")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.startswith("error: ")
+    assert "did you mean 'pix2pix'?" in result.stderr
+
+
+def test_print_config_can_be_given_back(tmp_path, answered):
+    changed = ("--device", "cpu", "--steps", "77", "--set", "trainer.batch=3")
+    _, first, _ = answered("train", "pix2pix", *changed, "--print-config")
     path = tmp_path / "x.yaml"
-    path.write_text(first.stdout)
-    assert "steps: 77" in first.stdout
-    assert "batch: 3" in first.stdout
-    assert i2i("train", "pix2pix", "--config", str(path), "--print-config").stdout == first.stdout
+    path.write_text(first)
+    assert "steps: 77" in first
+    assert "batch: 3" in first
+    assert answered("train", "pix2pix", "--config", str(path), "--print-config") == (0, first, "")
 
 
 def test_plugins_are_listed():
@@ -117,8 +141,9 @@ def test_training_without_its_packages_says_what_to_install(tmp_path):
     assert "Traceback" not in result.stderr
 
 
-def test_export_by_hand_prints_the_parity(finished):
-    result = i2i("export", str(finished.path))
-    assert result.returncode == 0
-    assert "of 255" in result.stdout
-    assert json.loads(i2i("export", str(finished.path), "--json").stdout)["model.onnx"]["multiple"] == 32
+def test_export_by_hand_prints_the_parity(finished, answered, monkeypatch):
+    monkeypatch.setattr(api, "export", cache(api.export))  # said in both forms
+    code, out, error = answered("export", str(finished.path))
+    assert (code, error) == (0, "")
+    assert "of 255" in out
+    assert json.loads(answered("export", str(finished.path), "--json")[1])["model.onnx"]["multiple"] == 32

@@ -1,5 +1,6 @@
 """What leaves the door is what was trained, or nothing leaves it."""
 
+import errno
 import json
 
 import numpy as np
@@ -11,11 +12,14 @@ from torch import nn
 
 from i2i import api, artifact, images
 from i2i.errors import ExportError, RunError
+from i2i.files import DiskFullError
 from i2i.games.game import Export
 from i2i.nn.deploy import deployed
 from i2i.nn.init import normal_
+from i2i.nn.resnet import ResNet
 from i2i.nn.unet import UNet
 from i2i.training.run import Run
+from i2i_export import run as exporting
 from i2i_export.onnx import to_onnx
 from i2i_export.parity import check
 from i2i_export.receptive import view
@@ -148,14 +152,15 @@ class Positive(nn.Module):
     ids=["conv", "dilated", "hourglass", "reflection", "resnet-like", "shuffle", "repeated"],
 )
 def test_the_receptive_radius_is_what_differentiation_finds(network):
-    seen = view(to_onnx(Export(network, 1, network.net(torch.zeros(1, 1, 8, 8)).shape[1], 4)))
-    assert seen.radius == seen_from_the_middle(network, 64)
+    model = to_onnx(Export(network, 1, network.net(torch.zeros(1, 1, 8, 8)).shape[1], 4))
+    seen = view(model.SerializeToString(), 1, 4)
+    assert seen.receptive_radius == seen_from_the_middle(network, 64)
     assert seen.statistics == "none"
 
 
 def test_image_statistics_are_reported(model):
-    assert view(model).statistics == "image"
-    assert view(to_onnx(unet(statistics="running"))).statistics == "none"
+    assert view(model.SerializeToString(), 3, 32).statistics == "image"
+    assert view(to_onnx(unet(statistics="running")).SerializeToString(), 3, 32).statistics == "none"
 
 
 def test_a_run_exports_its_best_weights_and_says_what_it_is(finished):
@@ -186,16 +191,38 @@ def test_exporting_again_gives_the_same_file(finished):
 
 
 def test_a_failed_export_leaves_the_model_that_was_there(finished, monkeypatch):
-    from i2i_export import run as exporting
-
     def differs(*_):
         raise ExportError("differs")
 
     before = finished.model.read_bytes()
     monkeypatch.setattr(exporting, "check", differs)
+    monkeypatch.setattr(exporting, "to_onnx", lambda _: onnx.load(finished.model))
     with pytest.raises(ExportError):
         api.export(finished.path)
     assert finished.model.read_bytes() == before
+
+
+def test_a_full_disk_leaves_all_directions_as_they_were(finished, model, tmp_path, monkeypatch):
+    run = Run(tmp_path)
+    said = artifact.describe({p.key: p.value for p in onnx.load(finished.model).metadata_props}, "model")
+    both = [exporting.Artifact(key, model, said, unet()) for key in ("", "BtoA")]
+    for each in both:
+        run.model_for(each.key).write_bytes(b"older")
+    monkeypatch.setattr(exporting, "artifacts", lambda *_: both)
+    write = type(tmp_path).write_bytes
+
+    def full(path, data):
+        if "BtoA" in path.name:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(path, data)
+
+    monkeypatch.setattr(type(tmp_path), "write_bytes", full)
+    with pytest.raises(DiskFullError, match=r"model\.BtoA\.onnx"):
+        exporting.export_run(run, None, None, "0")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {
+        "model.onnx": b"older",
+        "model.BtoA.onnx": b"older",
+    }
 
 
 def test_a_run_without_checkpoints_says_how_to_go_on(tmp_path, finished):
@@ -203,3 +230,14 @@ def test_a_run_without_checkpoints_says_how_to_go_on(tmp_path, finished):
     run.config.write_text(finished.config.read_text())
     with pytest.raises(RunError, match=r"no validated checkpoint yet[\s\S]*--resume"):
         api.export(run.path)
+
+
+def test_a_picture_of_one_colour_is_left_out_of_the_check():
+    """An instance norm divides what rounding leaves of it by nearly nothing: both make noise of it, of their own."""
+    torch.manual_seed(0)
+    export = Export(ResNet(3, 3, blocks=2, filters=8), 3, 3, 4)
+    model = to_onnx(export).SerializeToString()
+    flat = np.full((64, 64, 3), 90, np.uint8)
+    with pytest.raises(ExportError, match="differs from the network"):
+        check(model, export, [flat])
+    assert check(model, export, [flat, *pictures(3)]).largest <= 1

@@ -1,0 +1,1 @@
+"""How fast a model runs: what `i2i bench` does."""

@@ -19,7 +19,9 @@ COMMANDS = {
     "translate": ("i2i.cli.translate", "Translate images with an exported model."),
     "generate": ("i2i.cli.generate", "Make images from noise with an exported model."),
     "export": ("i2i.cli.export", "Export a run's best weights to one ONNX file."),
+    "bench": ("i2i.cli.bench", "Measure how fast an exported model runs here."),
     "data": ("i2i.cli.data", "List the embedded sets, show one, or check a folder before training."),
+    "doctor": ("i2i.cli.doctor", "Say what is there, what is used and why; and try a model."),
     "plugins": ("i2i.cli.plugins", "List the installed architectures."),
     "completion": ("i2i.cli.completion", "Print the completion script of a shell."),
 }

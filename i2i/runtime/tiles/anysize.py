@@ -108,7 +108,12 @@ class AnySize:
         tall, wide = self._padded(height, width)
         if isinstance(self._tile, int):
             return max(tall, wide) <= self._tile
-        return self._tile == "off" or self._decided.setdefault((images, tall, wide), self._fits(images * tall * wide))
+        if self._tile == "off":
+            return True
+        size = images, tall, wide
+        if size not in self._decided:
+            self._decided[size] = self._fits(images * tall * wide)
+        return self._decided[size]
 
     def _fits(self, pixels: int) -> bool:
         memory = self._session.description.memory

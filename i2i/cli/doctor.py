@@ -163,14 +163,10 @@ def _plugins() -> dict[str, Any]:
 
 
 def _newest_run() -> dict[str, Any] | None:
-    from i2i.training.run import RUNS, runs
+    from i2i.training.run import RUNS, told
 
     found = []
-    for run in runs(RUNS):
-        try:
-            facts = run.facts()
-        except I2IError:  # a damaged run does not hide the others
-            continue
+    for run, facts in told(RUNS):
         model = str(run.model) if run.model.is_file() else None
         found.append(
             (str(facts.get("started", "")), {"run": str(run.path), "state": facts.get("state"), "model": model})

@@ -133,14 +133,20 @@ def runs(root: Path) -> Iterator[Run]:
             yield Run(root / name)
 
 
-def newest_model(root: Path, kind: Kind = "image") -> Path:
-    """The `model.onnx` of the run below `root` that finished last with a model of `kind`; RunError where none has."""
-    finished = []
+def told(root: Path) -> Iterator[tuple[Run, dict[str, Any]]]:
+    """The runs directly below `root` with what they say of themselves; a damaged one does not hide the others."""
     for run in runs(root):
         try:
             facts = run.facts()
-        except RunError:  # a damaged run does not hide the others
+        except RunError:
             continue
+        yield run, facts
+
+
+def newest_model(root: Path, kind: Kind = "image") -> Path:
+    """The `model.onnx` of the run below `root` that finished last with a model of `kind`; RunError where none has."""
+    finished = []
+    for run, facts in told(root):
         if facts.get("state") == "finished" and facts.get("kind", "image") == kind and run.model.is_file():
             finished.append((str(facts.get("ended", "")), run.path.name, run.model))
     if not finished:

@@ -249,14 +249,14 @@ def _to_stdout(translator: Translator, given: str | bytes, form: Format | None, 
     source, name = (given, "stdin") if isinstance(given, bytes) else (Path(given), given)
     image, beside = read_whole(source, name=name, max_pixels=rendering.max_pixels, everything=rendering.keep_metadata)
     suffix = suffix_of(name, form)
-    note = translator.approximate(*image.size)
-    if note is not None:
-        click.echo(f"note: {note}", err=True)
     try:
         made = translator(image, flatten=rendering.flatten)
         encoded = encode(made, suffix, quality=rendering.quality or QUALITY, beside=beside)
     except MemoryError:
         raise ImageError(f"{name}: does not fit into memory", "Make it smaller.") from None
+    note = translator.approximate(*image.size)  # only now known: memory may not have sufficed
+    if note is not None:
+        click.echo(f"note: {note}", err=True)
     sys.stdout.buffer.write(encoded)
     sys.stdout.buffer.flush()
 

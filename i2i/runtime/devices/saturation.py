@@ -8,11 +8,10 @@ from typing import Final
 import numpy as np
 import onnxruntime
 
-from i2i.runtime.model.protobuf import field
+from i2i.runtime.model.messages import model, node, value
 
 EXACT: Final = "session.x64quantprecision"  # onnxruntime's option for slower products that are right
 _SIDE: Final = 64  # of the matrices: enough for the kernels that models run in
-_UINT8, _INT8, _INT32 = 2, 3, 6  # ONNX's types
 
 
 @cache
@@ -29,14 +28,7 @@ def saturates() -> bool:
 
 def _product() -> bytes:
     """A model that multiplies `codes`, uint8 `[64, 64]`, by a matrix of 127, int8: `sums`, int32 `[64, 64]`."""
-    weights = np.full((_SIDE, _SIDE), 127, np.int8).tobytes()
-    held = field(1, _SIDE) + field(1, _SIDE) + field(2, _INT8) + field(8, "weights") + field(9, weights)
-    node = field(1, "codes") + field(1, "weights") + field(2, "sums") + field(4, "MatMulInteger")
-    graph = field(1, node) + field(2, "product") + field(5, held)
-    graph += field(11, _matrix("codes", _UINT8)) + field(12, _matrix("sums", _INT32))
-    return field(1, 10) + field(7, graph) + field(8, field(1, "") + field(2, 18))  # IR version 10, opset 18
-
-
-def _matrix(name: str, element: int) -> bytes:
-    side = field(1, field(1, _SIDE))
-    return field(1, name) + field(2, field(1, field(1, element) + field(2, side + side)))
+    shape = _SIDE, _SIDE
+    codes, sums = value("codes", np.dtype(np.uint8), shape), value("sums", np.dtype(np.int32), shape)
+    weights = np.full(shape, 127, np.int8)
+    return model([node("MatMulInteger", ["codes", "weights"], "sums")], {"weights": weights}, [codes], [sums])

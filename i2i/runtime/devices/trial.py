@@ -18,8 +18,8 @@ import onnxruntime
 from i2i.errors import DeviceError, OutOfMemoryError
 from i2i.runtime.devices import tensorrt
 from i2i.runtime.devices.providers import PROVIDERS, Opener, lacks_memory, operators
+from i2i.runtime.model.messages import model, node, value
 from i2i.runtime.model.onnxfile import shown
-from i2i.runtime.model.protobuf import field
 
 if TYPE_CHECKING:
     from i2i.runtime.devices.device import Device, Kind
@@ -112,11 +112,6 @@ def _missing(kind: Kind, said: str) -> str:
 
 
 def _convolution() -> bytes:
-    """A model, `y = 2 x` of `[1, 1, 8, 8]`, as a convolution; the numbers are those of the fields in onnx.proto3."""
-    one, eight = field(1, field(1, 1)), field(1, field(1, 8))
-    shape = field(2, field(1, field(1, 1) + field(2, one + one + eight + eight)))
-    kernel = b"".join(field(1, 1) for _ in range(4)) + field(2, 1) + field(8, "w") + field(9, np.float32(2).tobytes())
-    node = field(1, "x") + field(1, "w") + field(2, "y") + field(4, "Conv")
-    graph = field(1, node) + field(2, "g") + field(5, kernel)
-    graph += field(11, field(1, "x") + shape) + field(12, field(1, "y") + shape)
-    return field(1, 8) + field(7, graph) + field(8, field(1, "") + field(2, 17))
+    """A model, `y = 2 x` of `[1, 1, 8, 8]`, as a convolution."""
+    given, made = (value(name, np.dtype(np.float32), (1, 1, 8, 8)) for name in "xy")
+    return model([node("Conv", ["x", "w"], "y")], {"w": np.full((1, 1, 1, 1), 2, np.float32)}, [given], [made])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from i2i.errors import OutOfMemoryError
-from i2i.runtime.model.protobuf import field
+from i2i.runtime.model.messages import model, node, value
 
 if TYPE_CHECKING:
     from i2i.runtime.session import Session
@@ -19,7 +19,6 @@ _SIDES: Final = (1024, 2048, 4096, 8192)  # of the matrices; a GPU needs large o
 _PRODUCTS: Final = 4  # in a row, so that what comes before and after them does not count
 _ROUNDS: Final = 5
 _LONG_ENOUGH: Final = 0.05  # seconds of a run: larger matrices would not be multiplied faster
-_FLOAT: Final = 1  # the number of float32 among ONNX's types
 
 
 def matrix_peak(session: Session) -> float:
@@ -61,22 +60,8 @@ def products(side: int) -> bytes:
     float32 `[]`. The numbers have a deviation of 1 / sqrt(side), so that products are no larger than their factors.
     """
     matrix = np.random.default_rng(0).standard_normal((side, side), np.float32) / np.float32(side**0.5)
-    held = field(1, side) + field(1, side) + field(2, _FLOAT) + field(8, "matrix") + field(9, matrix.tobytes())
-    nodes = [_node("Mul", ["matrix", "scale"], "product0")]
-    nodes += [_node("MatMul", [f"product{i}", "matrix"], f"product{i + 1}") for i in range(_PRODUCTS)]
-    nodes += [_node("ReduceMax", [f"product{_PRODUCTS}"], "largest", field(5, _keep_no_dimensions()))]
-    graph = b"".join(field(1, node) for node in nodes) + field(2, "products") + field(5, held)
-    graph += field(11, _tensor("scale", field(1, field(1, 1)))) + field(12, _tensor("largest", b""))
-    return field(1, 10) + field(7, graph) + field(8, field(1, "") + field(2, 18))  # IR version 10, opset 18
-
-
-def _node(kind: str, inputs: list[str], output: str, attributes: bytes = b"") -> bytes:
-    return b"".join(field(1, name) for name in inputs) + field(2, output) + field(4, kind) + attributes
-
-
-def _keep_no_dimensions() -> bytes:
-    return field(1, "keepdims") + field(3, 0) + field(20, 2)  # 2: the attribute is an integer
-
-
-def _tensor(name: str, shape: bytes) -> bytes:
-    return field(1, name) + field(2, field(1, field(1, _FLOAT) + field(2, shape)))
+    nodes = [node("Mul", ["matrix", "scale"], "product0")]
+    nodes += [node("MatMul", [f"product{i}", "matrix"], f"product{i + 1}") for i in range(_PRODUCTS)]
+    nodes += [node("ReduceMax", [f"product{_PRODUCTS}"], "largest", keepdims=0)]
+    given, made = value("scale", matrix.dtype, (1,)), value("largest", matrix.dtype, ())
+    return model(nodes, {"matrix": matrix}, [given], [made])

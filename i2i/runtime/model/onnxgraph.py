@@ -10,17 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from i2i.runtime.model import protobuf
+from i2i.runtime.model.messages import DTYPES, value
 from i2i.runtime.model.protobuf import Data, fields
 
 # Field numbers and enumerations of onnx.proto3.
 _GRAPH: Final = 7
 _NODE, _NAME, _INITIALIZER, _INPUT, _OUTPUT = 1, 2, 5, 11, 12
 _KEPT: Final = (1, 8, 25)  # of a model: version of the format, operator sets, functions
-_DTYPES: Final = {
-    **{1: "<f4", 10: "<f2", 11: "<f8", 9: "|b1"},
-    **{2: "|u1", 4: "<u2", 12: "<u4", 13: "<u8", 3: "|i1", 5: "<i2", 6: "<i4", 7: "<i8"},
-}
-_NUMBERS: Final = {np.dtype(name): number for number, name in _DTYPES.items()}
 _RETYPED: Final = ("DequantizeLinear", "Cast", "Identity")
 
 Attribute = int | float | bytes | tuple[int, ...]
@@ -163,7 +159,10 @@ class Graph:
             *(protobuf.field(_NODE, node.raw) for node in nodes),
             protobuf.field(_NAME, "part"),
             *(protobuf.field(_INITIALIZER, held.raw) for name, held in self.constants.items() if name in read - made),
-            *(protobuf.field(_INPUT, _value(name, dtype, rank)) for name, (dtype, rank) in inputs.items()),
+            *(
+                protobuf.field(_INPUT, value(name, dtype, [f"{name}.{axis}" for axis in range(rank)]))
+                for name, (dtype, rank) in inputs.items()
+            ),
             *(protobuf.field(_OUTPUT, protobuf.field(1, name)) for name in outputs),
         ]
         return self._header + protobuf.field(_GRAPH, b"".join(body))
@@ -207,7 +206,7 @@ def _constant(raw: bytes | memoryview) -> tuple[str, Constant]:
             shape += _integers(raw, begin, end)
         elif number == 2:
             kind = protobuf.read_varint(raw, begin)[0]
-    dtype = np.dtype(_DTYPES[kind]) if kind in _DTYPES else None
+    dtype = np.dtype(DTYPES[kind]) if kind in DTYPES else None
     return _text(raw, 8), Constant(tuple(shape), dtype, raw)
 
 
@@ -226,10 +225,3 @@ def _signed(value: int) -> int:
 
 def _text(message: Data, wanted: int) -> str:
     return next((bytes(message[at:to]).decode() for number, at, to in fields(message) if number == wanted), "")
-
-
-def _value(name: str, dtype: np.dtype[Any], rank: int) -> bytes:
-    """An input: its name, and its type with dimensions that have names only."""
-    dimensions = [protobuf.field(1, protobuf.field(2, f"{name}.{axis}")) for axis in range(rank)]
-    tensor = protobuf.field(1, _NUMBERS[dtype]) + protobuf.field(2, b"".join(dimensions))
-    return protobuf.field(1, name) + protobuf.field(2, protobuf.field(1, tensor))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import nn
 
 
-def he_(module: nn.Module) -> None:
-    """Draws weights from N(0, 2 / fan-in) and zeroes the biases, for networks without normalisation.
+def he_(module: nn.Module, gain: float = 1.0) -> None:
+    """Draws weights from N(0, 2 / fan-in), times `gain`, and zeroes the biases, for networks without normalisation.
 
     He et al. 2015, arXiv:1502.01852, section 2.2: activations keep their scale through ReLUs, where N(0, 0.02), which
     counts on batch norm, lets them vanish within a few layers.
@@ -20,7 +20,7 @@ def he_(module: nn.Module) -> None:
             elif isinstance(part, nn.ConvTranspose2d):
                 taps = part.kernel_size[0] * part.kernel_size[1] / (part.stride[0] * part.stride[1])
             inputs = part.in_features if isinstance(part, nn.Linear) else part.in_channels
-            nn.init.normal_(part.weight, 0.0, (2 / (inputs * taps)) ** 0.5)
+            nn.init.normal_(part.weight, 0.0, gain * (2 / (inputs * taps)) ** 0.5)
             if part.bias is not None:
                 nn.init.zeros_(part.bias)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-Norm = Literal["batch", "instance", "none"]
+Norm = Literal["batch", "instance", "affine", "none"]
 
 
 def check_patches(size: int, layers: int) -> None:

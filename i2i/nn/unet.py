@@ -31,7 +31,7 @@ class UNet(nn.Module):
     ) -> None:
         super().__init__()
         widths = [filters * min(2**level, 8) for level in range(depth)]
-        self.multiple = 2**depth
+        self.multiple = self.minimum = 2**depth
         self.downs = nn.ModuleList()
         self.ups = nn.ModuleList()
         for level, width in enumerate(widths):

@@ -17,7 +17,7 @@ class CycleGANGame(Section):
     blocks: Annotated[int, Field(ge=0, le=32)] | None = Field(
         None, description="residual blocks of a generator; null: 6, and 9 from 256 pixels"
     )
-    norm: Norm = Field("instance", description="batch, instance or none")
+    norm: Norm = Field("instance", description="batch, instance, affine (instance with scale and shift) or none")
     upsampling: Literal["transposed", "nearest"] = Field(
         "transposed", description="transposed convolutions, as published, or nearest: leaves no checkerboard"
     )
@@ -29,7 +29,9 @@ class CycleGANGame(Section):
     )
     discriminator_filters: Positive = Field(64, description="of each PatchGAN's first layer")
     discriminator_layers: Annotated[int, Field(ge=1, le=6)] = Field(3, description="3 sees patches of 70 x 70")
-    discriminator_norm: Norm = Field("instance", description="batch, instance or none")
+    discriminator_norm: Norm = Field(
+        "instance", description="batch, instance, affine (instance with scale and shift) or none"
+    )
     lambda_cycle: NonNegative = Field(10.0, description="weight of the difference after there and back again")
     lambda_identity: NonNegative = Field(
         0.5, description="times lambda_cycle: weight of what a generator changes in an image that needs no change"

@@ -13,19 +13,29 @@ from i2i.nn.limits import Norm, check_patches
 class Pix2PixGame(Section):
     """The two networks and the weight of L1."""
 
-    filters: Positive = Field(64, description="of the U-Net's first layer; doubled with each layer, up to eight times")
+    network: Literal["unet", "resnet"] = Field(
+        "unet", description="the generator: unet as published, or CycleGAN's resnet"
+    )
+    filters: Positive = Field(
+        64, description="of the generator's first layer; doubled with each halving, of a U-Net up to eight times"
+    )
     depth: Annotated[int, Field(ge=2, le=10)] | None = Field(
         None, description="halvings in the U-Net; null: as many as the size allows, 8 at most"
     )
-    norm: Norm = Field("batch", description="batch, instance or none")
-    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.5, description="the noise z: share of features put out")
+    blocks: Annotated[int, Field(ge=0, le=32)] = Field(9, description="residual blocks of the resnet")
+    norm: Norm = Field("batch", description="batch, instance, affine (instance with scale and shift) or none")
+    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.5, description="the noise z: share of features put out; of the U-Net"
+    )
     dropout_blocks: Annotated[int, Field(ge=0)] = Field(3, description="decoder blocks with dropout, from the inside")
     statistics: Literal["image", "running"] = Field(
         "image", description="deployed batch norm: each image's own statistics, as published, or running averages"
     )
     discriminator_filters: Positive = Field(64, description="of the PatchGAN's first layer")
     discriminator_layers: Annotated[int, Field(ge=1, le=6)] = Field(3, description="3 sees patches of 70 x 70")
-    discriminator_norm: Norm = Field("batch", description="batch, instance or none")
+    discriminator_norm: Norm = Field(
+        "batch", description="batch, instance, affine (instance with scale and shift) or none"
+    )
     lambda_l1: NonNegative = Field(100.0, description="weight of the mean absolute difference")
 
 
@@ -42,7 +52,10 @@ class Pix2PixConfig(RunConfig):
 
     @model_validator(mode="after")
     def _size_can_be_halved(self) -> Pix2PixConfig:
-        needed = self.game.depth if self.game.depth is not None else 5  # fewer see too little of the image
+        if self.game.network == "resnet":
+            needed = 2
+        else:
+            needed = self.game.depth if self.game.depth is not None else 5  # fewer see too little of the image
         if _halvings(self.data.size) < needed:
             step = 2**needed
             raise ValueError(

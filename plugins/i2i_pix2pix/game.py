@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from i2i.games.game import Batch, Export, Game, Match, Outputs
 from i2i.nn.init import he_, normal_
+from i2i.nn.resnet import begin_as_identity_
 from i2i_pix2pix.config import Pix2PixConfig
 from i2i_pix2pix.networks import discriminator, generator
 
@@ -20,14 +21,17 @@ class Pix2Pix(Game):
 
     def __init__(self, config: Pix2PixConfig) -> None:
         super().__init__()
-        self.generators = nn.ModuleDict({"G": generator(config)})
+        network = generator(config)
+        self.generators = nn.ModuleDict({"G": network})
         self.discriminators = nn.ModuleDict({"D": discriminator(config)})
         self.statistics = config.game.statistics
         self.lambda_l1 = config.game.lambda_l1
         self.channels = config.data.input_channels, config.data.target_channels
-        self.multiple = 2**config.depth
-        for network, norm in (("generators", config.game.norm), ("discriminators", config.game.discriminator_norm)):
-            (he_ if norm == "none" else normal_)(getattr(self, network))
+        self.multiple, self.minimum = network.multiple, network.minimum
+        for player, norm in (("generators", config.game.norm), ("discriminators", config.game.discriminator_norm)):
+            (he_ if norm == "none" else normal_)(getattr(self, player))
+        if config.game.norm == "none":
+            begin_as_identity_(self.generators)
 
     def generate(self, batch: Batch) -> Outputs:
         """The translation, `fake`."""
@@ -47,7 +51,7 @@ class Pix2Pix(Game):
 
     def exports(self) -> Mapping[str, Export]:
         """The generator."""
-        return {"G": Export(self.generators["G"], *self.channels, multiple=self.multiple)}
+        return {"G": Export(self.generators["G"], *self.channels, multiple=self.multiple, minimum=self.minimum)}
 
 
 def build(config: Pix2PixConfig) -> Pix2Pix:

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from i2i.nn.patchgan import PatchGAN
+from i2i.nn.resnet import ResNet
 from i2i.nn.unet import UNet
 from i2i_pix2pix.config import Pix2PixConfig
 
 
-def generator(config: Pix2PixConfig) -> UNet:
-    """The U-Net (arXiv:1611.07004, section 6.1.1), as deep as the image size allows."""
+def generator(config: Pix2PixConfig) -> UNet | ResNet:
+    """The U-Net (arXiv:1611.07004, section 6.1.1), as deep as the image size allows; or the network of CycleGAN."""
     game = config.game
+    if game.network == "resnet":
+        return ResNet(
+            config.data.input_channels,
+            config.data.target_channels,
+            blocks=game.blocks,
+            filters=game.filters,
+            norm=game.norm,
+        )
     return UNet(
         config.data.input_channels,
         config.data.target_channels,

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from torch import Tensor, nn
 
+from i2i.nn.blur import antialiased
 from i2i.nn.limits import Norm
 from i2i.nn.norm import needs_bias, normalised
 
-Upsampling = Literal["transposed", "nearest"]
+Downsampling = Literal["strided", "blurred"]
+Upsampling = Literal["transposed", "nearest", "bilinear"]
 
 
 class ResidualBlock(nn.Module):
@@ -54,8 +57,11 @@ class ResNet(nn.Module):
     Zhu et al. 2017, arXiv:1703.10593, section 7.2, after Johnson et al. 2016, arXiv:1603.08155: 7x7 convolutions on
     reflected borders at both ends, `filters` doubled at each halving, ReLU, tanh; 6 blocks for images of 128 pixels, 9
     for 256.
+    downsampling: convolutions of 3x3 and stride 2; or of stride 1, and a blur before every second pixel is taken.
     upsampling: transposed convolutions of 3x3 and stride 2, as in the authors' implementation; or a convolution of 3x3
-    on repeated pixels, which leaves no checkerboard (Odena et al. 2016, doi:10.23915/distill.00003).
+    on repeated or bilinearly interpolated pixels, which leaves no checkerboard (Odena et al. 2016,
+    doi:10.23915/distill.00003). `blurred` and `bilinear` are the antialiased network of CUT, arXiv:2007.15651, after
+    Zhang 2019, arXiv:1904.11486.
     skip: what is made is a change of the image itself, as of DeblurGAN, arXiv:1711.07064, section 3, there beyond the
     tanh; not as published for CycleGAN. With a last convolution of zeros the network copies.
     """
@@ -71,6 +77,7 @@ class ResNet(nn.Module):
         blocks: int,
         filters: int = 64,
         norm: Norm = "instance",
+        downsampling: Downsampling = "strided",
         upsampling: Upsampling = "transposed",
         skip: bool = False,
     ) -> None:
@@ -82,17 +89,24 @@ class ResNet(nn.Module):
             return [*normalised(width, norm), nn.ReLU()]
 
         net: list[nn.Module] = [nn.ReflectionPad2d(3), nn.Conv2d(channels_in, filters, 7, bias=bias), *after(filters)]
-        for width in (filters, 2 * filters):
-            net += [nn.Conv2d(width, 2 * width, 3, 2, 1, bias=bias), *after(2 * width)]
-        net += [ResidualBlock(4 * filters, norm) for _ in range(blocks)]
+        named: dict[str, nn.Module] = {}
+        for number, width in enumerate((filters, 2 * filters), 1):
+            named[f"down{number}"] = nn.Conv2d(width, 2 * width, 3, 2, 1, bias=bias)
+            net += [named[f"down{number}"], *after(2 * width)]
+        for number in range(1, blocks + 1):
+            named[f"block{number}"] = ResidualBlock(4 * filters, norm)
+            net.append(named[f"block{number}"])
         for width in (4 * filters, 2 * filters):
             if upsampling == "transposed":
                 net.append(nn.ConvTranspose2d(width, width // 2, 3, 2, 1, output_padding=1, bias=bias))
             else:
-                net += [nn.Upsample(scale_factor=2), nn.Conv2d(width, width // 2, 3, 1, 1, bias=bias)]
+                twice = nn.Upsample(scale_factor=2, mode=upsampling)
+                net += [twice, nn.Conv2d(width, width // 2, 3, 1, 1, bias=bias)]
             net += after(width // 2)
         net += [nn.ReflectionPad2d(3), nn.Conv2d(filters, channels_out, 7)]
-        self.net = nn.Sequential(*net)
+        self.net = nn.Sequential(*net) if downsampling == "strided" else antialiased(nn.Sequential(*net))
+        places = {layer: place for place, layer in enumerate(self.net)}
+        self._named = {places[layer]: name for name, layer in named.items()}
 
     def forward(self, image: Tensor) -> Tensor:
         """Images `[N, channels_in, H, W]` in [-1, 1] to `[N, channels_out, H, W]` in [-1, 1].
@@ -101,6 +115,28 @@ class ResNet(nn.Module):
         """
         made: Tensor = self.net(image)
         return (made + _before_tanh(image) if self.skip else made).tanh()
+
+    def features(self, image: Tensor, names: Sequence[str]) -> dict[str, Tensor]:
+        """What the first half makes of images `[N, channels_in, H, W]`, `[N, C, h, w]` by name; runs no further.
+
+        names: `image` itself, `down1` and `down2`, the two convolutions before a halving or with one, without norm and
+        ReLU, and `block1`, `block2` and so on. Raises KeyError for others.
+        """
+        found: dict[str, Tensor] = {}
+        for name, value in self._encoding(image):
+            if name in names:
+                found[name] = value
+            if len(found) == len(names):
+                break
+        return {name: found[name] for name in names}
+
+    def _encoding(self, image: Tensor) -> Iterator[tuple[str, Tensor]]:
+        yield "image", image
+        value = image
+        for place, layer in enumerate(self.net):
+            value = layer(value)
+            if place in self._named:
+                yield self._named[place], value
 
 
 def _before_tanh(image: Tensor) -> Tensor:

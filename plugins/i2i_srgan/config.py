@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -12,14 +12,24 @@ from i2i.config import DataConfig, NonNegative, Positive, RunConfig, ScheduleCon
 from i2i.errors import ConfigError
 
 Stage = Literal["both", "content", "gan"]
-Perceptual = Literal["vgg19-relu5_4", "vgg19-relu2_2", "efficientnet-lite0", "mse"]
+Network = Literal["srresnet", "msrresnet", "rrdbnet"]
+Perceptual = Literal["vgg19-relu5_4", "vgg19-relu2_2", "vgg19-conv5_4", "efficientnet-lite0", "mse"]
+_SCALES: Final[Mapping[Network, tuple[int, ...]]] = {
+    "srresnet": (2, 4, 8),
+    "msrresnet": (2, 3, 4),
+    "rrdbnet": (1, 2, 3, 4, 8),
+}
+_BLOCKS: Final[Mapping[Network, int]] = {"srresnet": 16, "msrresnet": 16, "rrdbnet": 23}
+_UNSHUFFLE: Final = {1: 4, 2: 2}  # by the scale; 1 for others
 
 
 class SRGANData(DataConfig):
     """Images of high resolution, of which small ones are made; or both."""
 
     source: str = Field("photos", min_length=1, description="a folder, or the name of an embedded set")
-    scale: Literal[2, 4, 8] = Field(4, description="2, 4 or 8: pixels of the target along a side for one of the input")
+    scale: Literal[1, 2, 3, 4, 8] = Field(
+        4, description="2, 4 or 8, of some networks 3 or 1: pixels of the target along a side for one of the input"
+    )
     size: Annotated[int, Field(ge=8)] = Field(
         96, description="pixels along the side of the squares that are trained on; also what the discriminator takes"
     )
@@ -31,22 +41,34 @@ class SRGANData(DataConfig):
 class SRGANGame(Section):
     """The two networks, and what the generator minimises beside the game."""
 
-    filters: Annotated[int, Field(ge=8)] = Field(64, description="of every layer of the generator")
-    blocks: Positive = Field(16, description="residual blocks of the generator")
+    network: Network = Field(
+        "srresnet", description="the generator: srresnet as published, BasicSR's msrresnet, or ESRGAN's rrdbnet"
+    )
+    filters: Positive = Field(64, description="of every layer of the generator")
+    blocks: Positive | None = Field(None, description="residual blocks of the generator; null: 16, of an rrdbnet 23")
+    growth: Positive = Field(32, description="rrdbnet: filters that each convolution of a dense block adds")
+    unshuffle: Literal[1, 2, 4] | None = Field(
+        None, description="rrdbnet: its blocks see so many times fewer pixels a side; null: for a scale of 2 2, of 1 4"
+    )
     start: Literal["interpolation", "random"] = Field(
-        "interpolation", description="first weights of the generator: those of an interpolation, or drawn"
+        "interpolation", description="srresnet: first weights, those of an interpolation, or drawn"
     )
     discriminator_filters: Positive = Field(64, description="of the discriminator's first layer")
     discriminator_dense: Positive = Field(1024, description="width of the discriminator's last layer but one")
     perceptual: Perceptual = Field(
         "vgg19-relu5_4",
-        description="content of the second stage: vgg19-relu5_4, vgg19-relu2_2 or efficientnet-lite0 features, or mse",
+        description="content of the second stage: features of vgg19-relu5_4, vgg19-relu2_2, ESRGAN's vgg19-conv5_4 or "
+        "efficientnet-lite0, or mse",
     )
     perceptual_weights: str | None = Field(
         None, min_length=1, description="file of VGG19's weights; null: those that torchvision has downloaded"
     )
     lambda_content: NonNegative = Field(
         1000.0, description="weight of the content beside the game; published as 0.001 of the game beside the content"
+    )
+    lambda_pixels: NonNegative = Field(0.0, description="weight of the pixels' error beside both, as ESRGAN has it")
+    error: Literal["squared", "absolute"] = Field(
+        "squared", description="which differences of pixels and of features are averaged; ESRGAN: absolute"
     )
 
     @field_validator("perceptual_weights")
@@ -98,13 +120,42 @@ class SRGANConfig(RunConfig):
             )
         return self
 
+    @property
+    def blocks(self) -> int:
+        """Of the generator."""
+        return _BLOCKS[self.game.network] if self.game.blocks is None else self.game.blocks
+
+    @property
+    def unshuffle(self) -> int:
+        """Pixels along the side of the squares that the generator's blocks work on, of which its images are multiples.
+
+        As in Real-ESRGAN (arXiv:2107.10833, section 3.4) where nothing else is said.
+        """
+        if self.game.network != "rrdbnet":
+            return 1
+        return _UNSHUFFLE.get(self.data.scale, 1) if self.game.unshuffle is None else self.game.unshuffle
+
     @model_validator(mode="after")
-    def _size_suits_scale_and_discriminator(self) -> SRGANConfig:
-        size, scale = self.data.size, self.data.scale
-        if size % scale or size < 16:
+    def _network_has_scale_and_filters(self) -> SRGANConfig:
+        network, scale, filters = self.game.network, self.data.scale, self.game.filters
+        if scale not in _SCALES[network]:
+            *others, last = map(str, _SCALES[network])
+            raise ValueError(f"data.scale {scale}: {network} makes images {', '.join(others)} or {last} times as large")
+        if scale == 3 and self.unshuffle > 1:
+            raise ValueError(f"game.unshuffle {self.unshuffle}: goes with a data.scale of 1, 2, 4 or 8, not 3")
+        needed = 2 * self.data.target_channels
+        if network == "srresnet" and self.game.start == "interpolation" and filters < needed:
+            raise ValueError(f"game.filters {filters}: an interpolation takes {needed}, or set game.start to random")
+        return self
+
+    @model_validator(mode="after")
+    def _size_suits_generator_and_discriminator(self) -> SRGANConfig:
+        size, scale, step = self.data.size, self.data.scale, self.data.scale * self.unshuffle
+        if size % step or size < 16:
+            unshuffled = f", which the generator unshuffles by {self.unshuffle}" if self.unshuffle > 1 else ""
             raise ValueError(
-                f"data.size {size}: the discriminator halves it four times and data.scale is {scale}: choose a "
-                f"multiple of {scale} from 16 on, such as {max(16, round(size / scale) * scale)}"
+                f"data.size {size}: the discriminator halves it four times and data.scale is {scale}{unshuffled}: "
+                f"choose a multiple of {step} from 16 on, such as {max(-(-16 // step), round(size / step)) * step}"
             )
         return self
 
@@ -113,7 +164,7 @@ class SRGANConfig(RunConfig):
         if self.game.perceptual_weights is not None and not self.game.perceptual.startswith("vgg19"):
             raise ValueError(
                 f"game.perceptual_weights is for VGG19, and game.perceptual is {self.game.perceptual}: "
-                "leave it out, or choose vgg19-relu5_4 or vgg19-relu2_2"
+                "leave it out, or choose vgg19-relu5_4, vgg19-relu2_2 or vgg19-conv5_4"
             )
         return self
 

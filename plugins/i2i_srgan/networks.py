@@ -4,24 +4,40 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from torch import nn
+
 from i2i.nn.features import FeatureNetwork, efficientnet_lite0, vgg19
+from i2i.nn.msrresnet import MSRResNet, begin_as_bilinear_
+from i2i.nn.rrdbnet import RRDBNet, begin_small_
 from i2i.nn.srresnet import SRResNet, begin_as_interpolation_
 from i2i.nn.vggstyle import VGGStyle
 from i2i_srgan.config import SRGANConfig, SRGANGame
 
 
-def generator(config: SRGANConfig) -> SRResNet:
-    """SRResNet (arXiv:1609.04802, figure 4)."""
-    network = SRResNet(
-        config.data.input_channels,
-        config.data.target_channels,
-        scale=config.data.scale,
-        filters=config.game.filters,
-        blocks=config.game.blocks,
-    )
-    if config.game.start == "interpolation":
-        begin_as_interpolation_(network)
-    return network
+def generator(config: SRGANConfig) -> nn.Module:
+    """SRResNet (arXiv:1609.04802, figure 4), BasicSR's MSRResNet, or ESRGAN's RRDBNet (arXiv:1809.00219, figure 4)."""
+    game, channels, scale = config.game, (config.data.input_channels, config.data.target_channels), config.data.scale
+    match game.network:
+        case "srresnet":
+            network = SRResNet(*channels, scale=scale, filters=game.filters, blocks=config.blocks)
+            if game.start == "interpolation":
+                begin_as_interpolation_(network)
+            return network
+        case "msrresnet":
+            plain = MSRResNet(*channels, scale=scale, filters=game.filters, blocks=config.blocks)
+            begin_as_bilinear_(plain)
+            return plain
+        case "rrdbnet":
+            dense = RRDBNet(
+                *channels,
+                scale=scale,
+                filters=game.filters,
+                blocks=config.blocks,
+                growth=game.growth,
+                unshuffle=config.unshuffle,
+            )
+            begin_small_(dense)
+            return dense
 
 
 def discriminator(config: SRGANConfig) -> VGGStyle:
@@ -37,7 +53,8 @@ def discriminator(config: SRGANConfig) -> VGGStyle:
 def perceptual(game: SRGANGame) -> FeatureNetwork:
     """The network whose features are compared; raises TrainingError where its weights are missing.
 
-    VGG_{5,4} and VGG_{2,2} of the paper, after activation (section 2.2.1).
+    VGG_{5,4} and VGG_{2,2} of the paper, after activation (section 2.2.1); ESRGAN's is the first of them before it
+    (arXiv:1809.00219, section 3.3).
     """
     weights = None if game.perceptual_weights is None else Path(game.perceptual_weights)
     match game.perceptual:
@@ -45,6 +62,12 @@ def perceptual(game: SRGANGame) -> FeatureNetwork:
             return vgg19("relu5_4", weights)
         case "vgg19-relu2_2":
             return vgg19("relu2_2", weights)
+        case "vgg19-conv5_4":
+            network = vgg19("relu5_4", weights)
+            (layers,) = network.parts
+            assert isinstance(layers, nn.Sequential)
+            network.parts = nn.ModuleList([layers[:-1]])
+            return network
         case "efficientnet-lite0":
             return efficientnet_lite0()
         case "mse":

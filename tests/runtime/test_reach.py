@@ -134,6 +134,32 @@ GRAPHS = {
         },
         False,
     ),
+    "the nearest of the channels": (
+        [
+            node("Slice", "x", "0", "1", "1", out="red"),
+            node("Slice", "x", "1", "3", "1", out="rest"),
+            node("Slice", "rest", "1", "2", "1", out="blue"),
+            node("Sub", "red", "palette", out="of red"),
+            node("Sub", "blue", "palette", out="of blue"),
+            node("Mul", "of red", "of blue", out="far"),
+            node("ReduceMin", "far", "1", out="least"),
+            node("ReduceMax", "far", "1", out="most", keepdims=1),
+            node("Sub", "far", "least", out="d"),
+            node("Mul", "d", "most", out="e"),
+            node("Conv", "e", "w", **SAME),
+        ],
+        {
+            "palette": weights(1, 5, 1, 1),
+            "w": weights(3, 5, 3, 3) / 2,
+            **{str(n): np.array([n]) for n in (0, 1, 2, 3)},
+        },
+        True,
+    ),
+    "the least of the rows": (
+        [node("ReduceMin", "x", "rows", out="m"), node("Sub", "x", "m")],
+        {"rows": np.array([2])},
+        False,
+    ),
     "a mean of all": (
         [node("ReduceMean", "x", "d", out="m"), node("Add", "x", "m")],
         {"d": np.array([2, 3])},

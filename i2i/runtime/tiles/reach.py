@@ -17,7 +17,8 @@ NORM: Final = "InstanceNormalization"
 _POINTWISE: Final = frozenset(
     [
         "Abs", "Add", "BatchNormalization", "Cast", "Ceil", "Clip", "DequantizeLinear", "Div", "Dropout", "Elu",
-        "Erf", "Exp", "Floor", "Gelu", "HardSigmoid", "HardSwish", "Identity", "LeakyRelu", "Log", "Max", "Min",
+        "Equal", "Erf", "Exp", "Floor", "Gelu", "Greater", "GreaterOrEqual", "HardSigmoid", "HardSwish", "Identity",
+        "LeakyRelu", "Less", "LessOrEqual", "Log", "Max", "Min",
         "Mish", "Mul", "Neg", "PRelu", "Pow", "QuantizeLinear", "Reciprocal", "Relu", "Round", "Selu", "Sigmoid",
         "Softplus", "Softsign", "Sqrt", "Sub", "Sum", "Tanh", "Where",
     ]
@@ -119,7 +120,11 @@ def _through(graph: Graph, node: Node, read: Sequence[Seen]) -> Seen:
         case kind if kind in _POINTWISE:
             for name in node.inputs:
                 _check_constant(graph.constants.get(name), node, pixels=first.pixels)
-            return joined
+            return replace(joined, channels=max(joined.channels, *(_spread(graph, name, node) for name in node.inputs)))
+        case "ReduceMin" | "ReduceMax" if not first.pixels and _listed(graph, node, 1) == [1]:
+            if node.integer("keepdims", 1) == 0:
+                raise NotLocalError(f"{node.kind} that leaves no channel")
+            return replace(joined, channels=1)
         case "Concat" if node.integer("axis", 0) == (3 if first.pixels else 1):
             if len(read) < len(node.inputs):
                 raise NotLocalError("Concat with a constant")
@@ -153,6 +158,14 @@ def _check_constant(constant: Constant | None, node: Node, *, pixels: bool) -> N
     shape = (1,) * (4 - len(constant.shape)) + constant.shape
     if any(side > 1 for side in (shape[1:3] if pixels else shape[2:])):
         raise NotLocalError(f"{node.kind} with a constant image")
+
+
+def _spread(graph: Graph, name: str, node: Node) -> int:
+    """To how many channels a constant spreads a plane that it is reckoned with."""
+    constant = graph.constants.get(name)
+    if constant is None or node.kind in _OF_CHANNELS or len(constant.shape) < 3:
+        return 1
+    return constant.shape[-3]
 
 
 def _along(graph: Graph, node: Node, axis: int, seen: Reach) -> Reach:
@@ -218,6 +231,8 @@ def _sliced(graph: Graph, node: Node, axis: int) -> tuple[int, int]:
     starts, ends, axes = (_listed(graph, node, number) for number in (1, 2, 3))
     steps = _listed(graph, node, 4) if len(node.inputs) > 4 else [1] * len(axes)
     for start, end, along, by in zip(starts, ends, axes, steps, strict=True):
+        if along == 1 and by == 1:
+            continue
         if along not in (2, 3) or by != 1 or start < 0 or (0 <= end < 1 << 31):
             raise NotLocalError("Slice that depends on the size")
         if along == 2 + axis:
@@ -256,6 +271,10 @@ def _weighed(graph: Graph, node: Node, made: Seen, first: Seen) -> Seen:
         return replace(made, channels=first.channels // block)
     if node.kind == "SpaceToDepth":
         return replace(made, channels=first.channels * block)
+    if node.kind == "Slice":
+        starts, ends, axes = (_listed(graph, node, number) for number in (1, 2, 3))
+        cut = {along: slice(start, end) for start, end, along in zip(starts, ends, axes, strict=True)}
+        return replace(made, channels=len(range(first.channels)[cut.get(1, slice(None))]))
     if node.kind not in ("Conv", "ConvTranspose"):
         return made
     weights = _weights(graph, node)

@@ -17,6 +17,7 @@ from i2i.runtime.model.onnxgraph import Graph, Node
 from i2i.runtime.tiles.reach import NORM, NotLocalError, Reach, Seen, alone, trace
 
 _MOST_NODES: Final = 3_000  # beyond, to find the best way takes too long
+_MOST_PLACES: Final = 64  # to cut at; to try all places of graphs that have many more would take minutes
 _BYTE: Final = 60.0  # multiplications that take as long as a byte takes to the store and back
 
 
@@ -113,9 +114,12 @@ class Plan:
         """Where to cut, from before the first node to behind the last one (Dijkstra on places in order)."""
         last = len(self.nodes)
         pixels = shape[0] * shape[1]
-        places = {0, *(at for at in range(1, last) if self._can_be_kept(at, room / pixels)), last}
+        possible = [at for at in range(1, last) if self._can_be_kept(at, room / pixels)]
+        places = {0, *(possible if last <= 2 * _MOST_PLACES else self._narrowest(possible)), last}
         best = {0: (0.0, 0)}
         for begin in sorted(places - {last}):
+            if last in best and best[begin][0] + self._left(begin) >= best[last][0]:
+                continue
             for end, cost, least in self._costs(begin, shape, side):
                 if last in best and best[begin][0] + least >= best[last][0]:
                     break
@@ -126,6 +130,20 @@ class Plan:
         while way[-1] != 0:
             way.append(best[way[-1]][1])
         return way[::-1]
+
+    def _narrowest(self, places: Sequence[int]) -> list[int]:
+        """Of the places within each of `_MOST_PLACES` parts of the graph, the one where the least must be kept."""
+        parts: dict[int, list[int]] = {}
+        for at in places:
+            parts.setdefault(at * _MOST_PLACES // len(self.nodes), []).append(at)
+        return [
+            min(part, key=lambda at: sum(self.seen[name].bytes for name in self._live(at))) for part in parts.values()
+        ]
+
+    def _left(self, begin: int) -> float:
+        """What it costs at least to come from a place to the end, in multiplications for each pixel."""
+        names = (name for node in self.nodes[begin:] for name in node.outputs if name in self.seen)
+        return sum(self.seen[name].multiplications for name in names)
 
     def _costs(self, begin: int, shape: tuple[int, int], side: int) -> Iterator[tuple[int, float, float]]:
         """What it costs to come from one place to each later one, in multiplications for each pixel.

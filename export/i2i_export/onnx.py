@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from i2i.artifact import INPUT, LABEL, NOISE, OUTPUT
 from i2i.errors import ExportError
 from i2i.games.game import Export, NoiseExport
+from i2i.nn.spectral import folded
 
 OPSET = 18  # the CUDA provider runs Pad and ConvTranspose of later opsets on the CPU
 TO_PIXELS = "(value + 1) * 127.5 rounded and clipped after the network"
@@ -69,7 +70,7 @@ def to_onnx(export: Export | NoiseExport) -> ModelProto:
         with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
             program = torch.onnx.export(
-                deployable(export),
+                folded(deployable(export)),
                 tuple(example.values()),
                 dynamo=True,
                 opset_version=OPSET,

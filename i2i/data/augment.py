@@ -12,17 +12,20 @@ from i2i.config import DataConfig
 from i2i.images import Pixels
 
 _KEYS: Final = ("image", "target")  # as which a Compose knows them
+_LABELLED: Final = ("mask", "image")  # and a label map with its image
 
 
 class Augmentation:
     """Cuts a random `size` x `size` from images, and mirrors, turns and zooms them as configured.
 
     A pure function of the images and the seed, from any thread. What a turn or a zoom brings in from outside the image
-    is its reflection; the values in between are bicubic.
+    is its reflection; the values in between are bicubic. labels: the first of two is a label map, of which every pixel
+    stays one of its own: the nearest.
     """
 
-    def __init__(self, config: DataConfig) -> None:
+    def __init__(self, config: DataConfig, *, labels: bool = False) -> None:
         self._config = config
+        self._keys = _LABELLED if labels else _KEYS
         self._of_thread = threading.local()  # a Compose holds its random state, so each thread has its own
 
     def __call__(self, images: Sequence[Pixels], seed: int) -> tuple[Pixels, ...]:
@@ -34,7 +37,7 @@ class Augmentation:
             self._of_thread.compose = _compose(self._config)
         compose = self._of_thread.compose
         compose.set_random_seed(seed)
-        keys = _KEYS[: len(images)]
+        keys = self._keys[: len(images)]
         made: dict[str, Pixels] = compose(**dict(zip(keys, images, strict=True)))
         return tuple(made[key] for key in keys)
 
@@ -51,6 +54,7 @@ def _compose(config: DataConfig) -> Any:
                 scale=(1 / (1 + config.zoom), 1 + config.zoom),
                 keep_ratio=True,
                 interpolation=cv2.INTER_CUBIC,
+                mask_interpolation=cv2.INTER_NEAREST,
                 border_mode=cv2.BORDER_REFLECT_101,
                 p=1.0,
             )

@@ -19,6 +19,7 @@ _SINGLE: Final = (
 )
 LAYOUTS: Final[dict[Kind, str]] = {
     "paired": paired.LAYOUTS,
+    "semantic": f"""Label maps as A, images as B. {paired.LAYOUTS}""",
     "unpaired": """Layouts that are understood:
     DIR/trainA and DIR/trainB   likewise valA and valB, testA and testB
     DIR/A and DIR/B             each with or without train, val and test; or DIR/train/A and DIR/train/B
@@ -161,6 +162,7 @@ def _sources(folder: Path, paths: Iterable[Path], prefix: str = "") -> list[Sour
 
 _FINDERS: Final[dict[Kind, Callable[[Path], Found]]] = {
     "paired": find_pairs,
+    "semantic": find_pairs,
     "unpaired": _unpaired,
     "upscaled": _upscaled,
     "images": _images,

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from PIL import Image
+
 from i2i import images
 from i2i.config import DataConfig
 from i2i.data.augment import Augmentation
@@ -11,16 +15,23 @@ from i2i.data.sources import Source
 from i2i.errors import DataError
 from i2i.images import Pixels
 
+Take = Callable[[Source, Image.Image, int, int], Pixels]
+"""From the input of a source, decoded, to its pixels at a height and a width; raises DataError."""
+
 
 class Pairs:
-    """Pairs of images: `input` and `target` are cut, mirrored, turned and zoomed alike."""
+    """Pairs of images: `input` and `target` are cut, mirrored, turned and zoomed alike.
+
+    labels: the input is a label map, whose colours are never mixed.
+    """
 
     uniform = True
 
-    def __init__(self, pairs: Decoded, config: DataConfig) -> None:
+    def __init__(self, pairs: Decoded, config: DataConfig, *, labels: bool = False) -> None:
         self._pairs = pairs
         self._config = config
-        self._augment = Augmentation(config)
+        self._labels = labels
+        self._augment = Augmentation(config, labels=labels)
 
     def __len__(self) -> int:
         return len(self._pairs)
@@ -32,7 +43,7 @@ class Pairs:
 
     def spread(self, count: int) -> Pairs:
         """At most `count` of the pairs, evenly spaced."""
-        return Pairs(self._pairs.chosen(evenly(len(self), count)), self._config)
+        return Pairs(self._pairs.chosen(evenly(len(self), count)), self._config, labels=self._labels)
 
     def read(self, index: int) -> tuple[Pixels, Pixels]:
         """Input and target whole, uint8 `[H, W, C]` and `[H, W, K]`, H and W at least `config.size`, read-only."""
@@ -51,8 +62,11 @@ class Pairs:
         return {"input": image, "target": target}
 
 
-def bring_pair(config: DataConfig, side: int) -> Bring:
-    """Brings both images of a pair to one size by `config.fit`, the input first as `config.direction` says."""
+def bring_pair(config: DataConfig, side: int, take: Take | None = None) -> Bring:
+    """Brings both images of a pair to one size by `config.fit`, the input first as `config.direction` says.
+
+    take: how the input is made smaller or larger, where not as all images are.
+    """
 
     def bring(source: Source) -> tuple[Pixels, Pixels]:
         a, b = source.open()
@@ -66,8 +80,13 @@ def bring_pair(config: DataConfig, side: int) -> Bring:
                 )
             check_large(source.name, image.size, config.size)
         height, width = fitted(image.size, config.fit, side)
+        brought = (
+            images.resize(images.to_pixels(image, config.input_channels), height, width)
+            if take is None
+            else take(source, image, height, width)
+        )
         return (
-            images.resize(images.to_pixels(image, config.input_channels), height, width),
+            brought,
             images.resize(images.to_pixels(target, config.target_channels), height, width),
         )
 

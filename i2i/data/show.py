@@ -30,7 +30,7 @@ def contact_sheet(source: str, kind: Kind, progress: Progress | None = None) -> 
     config = DataConfig(source=source, fit=fit, size=size, load_size=size, cache=0.0)
     splits = open_splits(config, kind, progress=progress)
     train = splits.train
-    if splits.classes:
+    if kind == "labelled":
         return sheet.lay(_by_class(train, splits.classes), names=splits.classes), splits
     shown = train.spread(_COLUMNS * _ROWS)
     pictures = [_picture(shown.evaluating(index), kind) for index in range(len(shown))]
@@ -47,7 +47,7 @@ def _by_class(train: Samples, classes: tuple[str, ...]) -> list[list[Pixels]]:
 
 
 def _picture(sample: Sample, kind: Kind) -> Pixels:
-    roles = ("input", "target") if kind in ("paired", "unpaired") else ("target",)
+    roles = ("input", "target") if kind in ("paired", "semantic", "unpaired") else ("target",)
     return np.concatenate([_small(np.asarray(sample[role], np.uint8)) for role in roles])
 
 

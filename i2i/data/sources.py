@@ -104,13 +104,17 @@ class TwoImages:
 
     def open(self) -> tuple[Image.Image, Image.Image]:
         """A and B; raises DataError where one cannot be read, or their proportions differ by more than a pixel."""
-        a, b = (_read(file, self.name) for file in (self.a, self.b))
+        a, b = (self.open_side(side) for side in (0, 1))
         if not same_proportions(a.size, b.size):
             raise DataError(
                 f"{self.name}: A is {a.width} x {a.height} pixels and B {b.width} x {b.height}: not of one shape",
                 "Cut A and B of this name to the same part of the scene; only their resolution may differ.",
             )
         return a, b
+
+    def open_side(self, side: int) -> Image.Image:
+        """A (0) or B (1) alone; raises DataError where it cannot be read."""
+        return _read((self.a, self.b)[side], self.name)
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,11 +15,14 @@ from i2i.data.labels import check_classes, choose
 from i2i.data.layouts import LAYOUTS, find
 from i2i.data.pairs import Pairs, bring_pair
 from i2i.data.samples import Samples, evenly
+from i2i.data.semantic import check_config as check_semantic
+from i2i.data.semantic import find_classes, remarks, take_labels
 from i2i.data.singles import Images
 from i2i.data.sources import PARTS, Found, Part, SideBySide, TwoImages
 from i2i.data.threads import Progress, thread_count
 from i2i.data.unpaired import Unpaired
-from i2i.data.upscaled import Upscaled, bring_upscaled, check_config
+from i2i.data.upscaled import Upscaled, bring_upscaled
+from i2i.data.upscaled import check_config as check_upscaled
 from i2i.errors import DataError, did_you_mean
 from i2i.memory import free_memory
 from i2i.plugin import Kind
@@ -31,7 +34,8 @@ class Splits:
 
     `validation` is empty only where there is a single image or `DataConfig.validation` is 0; `test` is empty where the
     data has no such split. `description` is one sentence for the model; `warnings` are for the user to see once;
-    `classes` are the names of the classes in the order of their numbers, none where the data is not labelled.
+    `classes` are the names of the classes in the order of their numbers, or the colours of label maps; none where the
+    data has no classes.
     """
 
     train: Samples
@@ -52,13 +56,20 @@ def open_splits(config: DataConfig, kind: Kind = "paired", *, progress: Progress
     found, classes = choose(_find(config, kind, progress), config.classes)
     found = replace(found, sides=[set_aside(parts, found.classes, config.validation) for parts in found.sides])
     if kind == "upscaled":
-        check_config(config, given=_twofold(found))
+        check_upscaled(config, given=_twofold(found))
+    said = list(found.warnings)
+    if kind == "semantic":
+        check_semantic(config)
+        trained = found.sides[0]["train"]
+        if config.classes is None:
+            config = config.model_copy(update={"classes": find_classes(trained, config, progress)[0]})
+        classes = tuple(colour.lower() for colour in config.classes or ())
+        said += remarks(trained, config, classes)
     cache = Cache(int(config.cache * free_memory()))
     decoded = [
         {part: Decoded(parts.get(part, []), _bring(kind, config, part, side), cache) for part in PARTS}
         for side, parts in enumerate(found.sides)
     ]
-    said = list(found.warnings)
     if not found.whole:
         noun = "pair" if kind == "paired" or _twofold(found) else "image"
         every = [images for parts in decoded for images in parts.values()]
@@ -66,7 +77,8 @@ def open_splits(config: DataConfig, kind: Kind = "paired", *, progress: Progress
         left = iter(every[n].without({index for split, index in broken if split == n}) for n in range(len(every)))
         decoded = [{part: next(left) for part in parts} for parts in decoded]
         said += warnings(list(broken.values()), noun)
-    check_classes([found.classes[source] for source in decoded[0]["train"].sources] if classes else [], classes)
+    if kind == "labelled":
+        check_classes([found.classes[source] for source in decoded[0]["train"].sources], classes)
     train, validation, test = (
         _samples(kind, config, part, [parts[part] for parts in decoded], found, classes) for part in PARTS
     )
@@ -89,7 +101,9 @@ def _find(config: DataConfig, kind: Kind, progress: Progress | None) -> Found:
             serving = [each.name for each in EMBEDDED.values() if kind in each.kinds]
             raise DataError(
                 f"data.source {config.source}: has no {kind} data, but {', '.join(embedded.kinds)}",
-                f"Embedded sets of {kind} data: {', '.join(serving)}.",
+                f"Embedded sets of {kind} data: {', '.join(serving)}."
+                if serving
+                else f"No embedded set has label maps.\n  {LAYOUTS[kind]}",
             )
         return embedded.load(config, kind, progress)
     second = None if config.second is None else _folder("data.second", config.second, kind)
@@ -120,6 +134,8 @@ def _bring(kind: Kind, config: DataConfig, part: Part, side: int) -> Bring:
     match kind:
         case "paired":
             return bring_pair(config, size)
+        case "semantic":
+            return bring_pair(config, size, take_labels(config, config.classes or ()))
         case "upscaled":
             return bring_upscaled(config, config.size if part == "train" else _evaluated(config, part) or config.scale)
         case "unpaired":
@@ -139,6 +155,8 @@ def _samples(
     match kind:
         case "paired":
             return Pairs(sides[0], config)
+        case "semantic":
+            return Pairs(sides[0], config, labels=True)
         case "unpaired":
             if part != "train":  # an image that were taken twice would be counted as two
                 count = min(map(len, sides))
@@ -159,6 +177,8 @@ def _described(kind: Kind, config: DataConfig, counts: list[int], classes: tuple
     match kind:
         case "paired":
             return f"{counts[0]} pairs of images {place}"
+        case "semantic":
+            return f"{counts[0]} pairs of label map, of {len(classes)} classes, and image {place}"
         case "unpaired":
             return f"{counts[0]} images of A and {counts[1]} of B, unpaired, {place}"
         case "labelled":
@@ -167,6 +187,6 @@ def _described(kind: Kind, config: DataConfig, counts: list[int], classes: tuple
 
 
 def _how(kind: Kind, config: DataConfig) -> str:
-    if kind in ("paired", "unpaired"):
+    if kind in ("paired", "semantic", "unpaired"):
         return ", A to B" if config.direction == "AtoB" else ", B to A"
     return f", to be made {config.scale} times as large" if kind == "upscaled" and config.scale > 1 else ""

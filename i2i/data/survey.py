@@ -16,6 +16,7 @@ from i2i.data.check import judge, warnings
 from i2i.data.labels import check_classes, choose
 from i2i.data.layouts import find, guess
 from i2i.data.look import Look, duplicates, look, stored
+from i2i.data.semantic import find_classes
 from i2i.data.sources import PARTS, OneImage, Part, SideBySide, Source, TwoImages
 from i2i.data.threads import Progress, read_ahead, thread_count
 from i2i.errors import DataError
@@ -55,7 +56,7 @@ class Side:
 class Survey:
     """What was seen. Training would refuse the folder where there are `problems`; `warnings` are worth a look.
 
-    layout: what was understood, in words. classes: how many images of each there are to train on.
+    layout: what was understood, in words. classes: how many images, or label maps, of each there are to train on.
     """
 
     kind: Kind
@@ -111,12 +112,17 @@ def survey(
     noun = "pair" if twofold or kind == "paired" else "image"
     trained = Counter(found.classes.get(looks[0].place.source, "") for looks in seen if looks[0].place.part == "train")
     problems = _scales(seen) if kind == "upscaled" and twofold else []
+    said = list(found.warnings)
     try:
         judge(broken, len(places), noun)
-        check_classes(trained, classes)
+        if kind == "semantic":
+            classes, trained, swapped = _label_maps(apart[0]["train"], progress)
+            said += ["the label maps are in B: set data.direction=BtoA"] if swapped else []
+        else:
+            check_classes(trained, classes)
     except DataError as error:
         problems.append(str(error))
-    said = found.warnings if problems else found.warnings + warnings(broken, noun)
+    said += [] if problems else warnings(broken, noun)
     roles = _roles(seen, len(apart))
     return Survey(
         kind,
@@ -126,6 +132,17 @@ def survey(
         said + [remark for role, listed in roles.items() for remark in _remarks(role, listed)],
         problems,
     )
+
+
+def _label_maps(sources: Sequence[Source], progress: Progress | None) -> tuple[tuple[str, ...], Counter[str], bool]:
+    """The classes of label maps, how many maps have each, and whether B are the maps; raises DataError."""
+    try:
+        return *find_classes(sources, DataConfig(), progress), False
+    except DataError as error:
+        try:
+            return *find_classes(sources, DataConfig(direction="BtoA"), progress), True
+        except DataError:
+            raise error from None
 
 
 def _look_at(places: Sequence[_Place], progress: Progress | None) -> tuple[list[list[_Seen]], list[DataError]]:

@@ -93,7 +93,7 @@ class Paired(PerImage):
         return Paired()
 
     def _each(self, output: Tensor, target: Tensor) -> Mapping[str, Tensor]:
-        return {"psnr": psnr(output, target), "ssim": ssim(output, target), "mae": mae(output, target)}
+        return _pixelwise(output, target)
 
 
 class Distribution(Protocol):
@@ -135,8 +135,54 @@ class Distribution(Protocol):
         return features.cpu()
 
 
+class Both(PerImage):
+    """Each output against its target, and all outputs against all targets, which sees how sharp they are."""
+
+    def __init__(self, whole: Distribution) -> None:
+        super().__init__()
+        self._whole = whole
+
+    def _parts(self, images: Tensor) -> Tensor:
+        """What is compared as a whole."""
+        return images
+
+    def add(self, output: Tensor, target: Tensor, batch: Shown) -> None:
+        """Scores the images of a batch, and takes their features."""
+        super().add(output, target, batch)
+        self._whole.add(self._parts(output), self._parts(target), batch)
+
+    def scores(self) -> dict[str, float]:
+        """The means and the distance; begins anew."""
+        found = {**self._whole.scores(), **super().scores()}
+        return {name: found[name] for name in self.metrics}
+
+
 @final
-class Upscaled(PerImage):
+class Semantic(Both):
+    """What was made of label maps: how well its distribution is met, and each image against its target.
+
+    A map says what is where and not what it looks like: many images are right, and the one that was taken is one of
+    them. So the distance names the best.
+    """
+
+    metrics: ClassVar[Mapping[str, Metric]] = {**Distribution.metrics, **Paired.metrics}
+    least: ClassVar[int] = Distribution.least
+    most: ClassVar[int | None] = Distribution.most
+
+    def another(self) -> Semantic:
+        """The same protocol with nothing taken in."""
+        return Semantic(self._whole.another())
+
+    def baselines(self, batch: Shown) -> Mapping[str, Tensor]:
+        """None: the colours of a label map say nothing about an image."""
+        return {}
+
+    def _each(self, output: Tensor, target: Tensor) -> Mapping[str, Tensor]:
+        return _pixelwise(output, target)
+
+
+@final
+class Upscaled(Both):
     """Each output against its target by their luma, without a border of `scale` pixels, as super-resolution reports.
 
     And all tiles of the outputs against all of the targets, which sees how sharp they are.
@@ -149,22 +195,15 @@ class Upscaled(PerImage):
     }
 
     def __init__(self, scale: int, tiles: Distribution) -> None:
-        super().__init__()
+        super().__init__(tiles)
         self._scale = scale
-        self._tiles = tiles
 
     def another(self) -> Upscaled:
         """The same protocol with nothing taken in."""
-        return Upscaled(self._scale, self._tiles.another())
+        return Upscaled(self._scale, self._whole.another())
 
-    def add(self, output: Tensor, target: Tensor, batch: Shown) -> None:
-        """Scores the images of a batch, and takes the features of their tiles."""
-        super().add(output, target, batch)
-        self._tiles.add(_tiles(output), _tiles(target), batch)
-
-    def scores(self) -> dict[str, float]:
-        """The means and the distance; begins anew."""
-        return {**super().scores(), **self._tiles.scores()}
+    def _parts(self, images: Tensor) -> Tensor:
+        return _tiles(images)
 
     def baselines(self, batch: Shown) -> Mapping[str, Tensor]:
         """The small image enlarged by bicubic interpolation, as by Pillow: torch antialiases with its a = -0.5."""
@@ -213,6 +252,10 @@ class Generated(Distribution):
         }
 
 
+def _pixelwise(output: Tensor, target: Tensor) -> Mapping[str, Tensor]:
+    return {"psnr": psnr(output, target), "ssim": ssim(output, target), "mae": mae(output, target)}
+
+
 def _tiles(images: Tensor, side: int = 96) -> Tensor:
     """Squares of `side` pixels, or smaller ones where an image has not 2 x 2 of them: `[N * tiles, C, side, side]`."""
     side = min(side, min(images.shape[2:]) // 2)
@@ -230,6 +273,8 @@ def protocol(kind: Kind, config: DataConfig) -> Protocol:
     match kind:
         case "paired":
             return Paired()
+        case "semantic":
+            return Semantic(Distribution(efficientnet_lite0()))
         case "unpaired":
             return Distribution(efficientnet_lite0())
         case "upscaled":

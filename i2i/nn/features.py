@@ -17,15 +17,18 @@ from torchvision.models import vgg19 as torchvision_vgg19
 
 from i2i.errors import TrainingError
 
-VGGLayer = Literal["relu2_2", "relu5_4"]
+VGGLayer = Literal["relu1_1", "relu2_1", "relu2_2", "relu3_1", "relu4_1", "relu5_1", "relu5_4"]
 # Layers of torchvision's `features` up to the rectifier behind the n-th convolution before the m-th pooling.
-VGG_DEPTHS: Final[Mapping[VGGLayer, int]] = {"relu2_2": 9, "relu5_4": 36}
+VGG_DEPTHS: Final[Mapping[VGGLayer, int]] = {
+    **{"relu1_1": 2, "relu2_1": 7, "relu2_2": 9, "relu3_1": 12, "relu4_1": 21, "relu5_1": 30, "relu5_4": 36}
+}
 # Ledig et al. 2017, arXiv:1609.04802, section 3.2: brings losses of features to the scale of losses of pixels.
 VGG_SCALE = 1 / 12.75
 # Likewise: with it the three errors of an SRResNet's photographs add up to its error of pixels in [-1, 1].
 EFFICIENTNET_SCALE = 1 / 110
 EFFICIENTNET_TAPS = (2, 4, 10)  # the last blocks at a fourth, an eighth and a sixteenth of the size
 SMALLEST = 64
+SHIFT: Final = 16  # pixels: the largest step of these networks
 
 
 @final
@@ -93,6 +96,16 @@ class FeatureNetwork(nn.Module):
         return made
 
 
+def shifted(*images: Tensor) -> tuple[Tensor, ...]:
+    """Images `[N, C, H, W]` of one size without a random number of rows and columns, up to 15, from their beginning.
+
+    Networks that skip pixels see some better than others; seen from one place always, they would draw a grid.
+    """
+    room = min(SHIFT, *(side - SHIFT + 1 for side in images[0].shape[2:]))
+    top, left = (int(torch.randint(room, ())) for _ in range(2))
+    return tuple(each[..., top:, left:] for each in images)
+
+
 def efficientnet_lite0() -> FeatureNetwork:
     """EfficientNet-lite0 (after Tan & Le 2019, arXiv:1905.11946), 1,280 features; its weights lie in a package.
 
@@ -123,22 +136,26 @@ def efficientnet_lite0() -> FeatureNetwork:
     )
 
 
-def vgg19(layer: VGGLayer, weights: Path | None = None) -> FeatureNetwork:
-    """VGG19 up to a rectifier (Simonyan & Zisserman 2015, arXiv:1409.1556), whose output is its one map.
+def vgg19(
+    layer: VGGLayer | Sequence[VGGLayer], weights: Path | None = None, *, scale: float = VGG_SCALE
+) -> FeatureNetwork:
+    """VGG19 up to a rectifier, or the last of several, whose outputs are its maps (arXiv:1409.1556).
 
+    layer: several from the first to the last. scale: what the maps are multiplied by.
     weights: a safetensors or torch file of torchvision's names, with or without `features.` before them; None: those
     that torchvision has downloaded earlier. Nothing is downloaded here. Raises TrainingError where they are missing,
     cannot be read or do not fit.
     """
+    layers = [layer] if isinstance(layer, str) else list(layer)
     with torch.device("meta"):  # 144 million weights, most of them of no use here, are not drawn first
-        layers = torchvision_vgg19().features[: VGG_DEPTHS[layer]]
-    for part in layers:
+        network = torchvision_vgg19().features[: VGG_DEPTHS[layers[-1]]]
+    for part in network:
         if isinstance(part, nn.ReLU):
             part.inplace = False
     path = _downloaded_vgg19() if weights is None else weights
     stored = _read(path)
     fitting: dict[str, Tensor] = {}
-    for name, wanted in layers.state_dict().items():
+    for name, wanted in network.state_dict().items():
         found = stored.get(f"features.{name}", stored.get(name))
         if found is None or found.shape != wanted.shape:
             has = "has none" if found is None else f"is {list(found.shape)}"
@@ -147,9 +164,14 @@ def vgg19(layer: VGGLayer, weights: Path | None = None) -> FeatureNetwork:
                 "It should hold what torchvision.models.vgg19().state_dict() gives.",
             )
         fitting[name] = found.float()
-    layers.load_state_dict(fitting, assign=True)
+    network.load_state_dict(fitting, assign=True)
+    ends = [VGG_DEPTHS[layer] for layer in layers]
     return FeatureNetwork(
-        [layers], nn.Identity(), mean=(0.485, 0.456, 0.406), deviation=(0.229, 0.224, 0.225), scale=VGG_SCALE
+        [network[begin:end] for begin, end in zip([0, *ends], ends, strict=False)],
+        nn.Identity(),
+        mean=(0.485, 0.456, 0.406),
+        deviation=(0.229, 0.224, 0.225),
+        scale=scale,
     )
 
 

@@ -51,6 +51,18 @@ def test_a_protocol_begins_anew_after_each_pass_but_keeps_the_targets():
     assert again == scored("unpaired", [(first, other, {})])
 
 
+def test_images_of_label_maps_are_scored_one_by_one_and_as_a_whole_which_names_the_best():
+    batches = [(pictures(4, seed=seed), pictures(4, seed=seed + 10), {"input": pictures(4)}) for seed in (1, 2)]
+    found = scored("semantic", batches)
+    assert (
+        list(found) == ["kid_efficientnet", "psnr", "ssim", "mae"] == list(protocol("semantic", DataConfig()).metrics)
+    )
+    assert {name: found[name] for name in ("psnr", "ssim", "mae")} == scored("paired", batches)
+    assert found["kid_efficientnet"] == scored("unpaired", batches)["kid_efficientnet"]
+    scoring = protocol("semantic", DataConfig())
+    assert scored("semantic", batches, scoring) == scored("semantic", batches, scoring)
+
+
 def test_upscaled_images_are_also_compared_by_their_tiles():
     output, target = pictures(1, side=200), pictures(1, side=200, seed=1)
     found = scored("upscaled", [(output, target, {"input": pictures(1, side=50)})], scale=4)["kid_efficientnet"]
@@ -94,9 +106,10 @@ def test_there_are_baselines_only_where_something_can_be_had_without_a_model():
     assert names("paired", {"input": pictures(2), "target": target}) == {"copying"}
     assert names("paired", {"input": pictures(2, channels=1), "target": target}) == set()
     assert names("images", {"target": target}) == set()
+    assert names("semantic", {"input": pictures(2), "target": target}) == set()
 
 
-@pytest.mark.parametrize("kind", ["unpaired", "upscaled", "images", "labelled"])
+@pytest.mark.parametrize("kind", ["semantic", "unpaired", "upscaled", "images", "labelled"])
 def test_channels_that_no_feature_network_knows_are_refused_at_once(kind):
     with pytest.raises(ConfigError, match=r"data\.target_channels 4"):
         protocol(kind, DataConfig(target_channels=4))

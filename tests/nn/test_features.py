@@ -10,7 +10,7 @@ from torch import nn
 from torchvision.models import vgg19 as torchvision_vgg19
 
 from i2i.errors import TrainingError
-from i2i.nn.features import SMALLEST, FeatureNetwork, efficientnet_lite0, vgg19
+from i2i.nn.features import SMALLEST, FeatureNetwork, efficientnet_lite0, shifted, vgg19
 
 
 def images(*shape, seed=0):
@@ -139,6 +139,29 @@ def test_vgg_is_taken_after_its_rectifier_and_scaled(state, weights, layer, conv
     assert made.shape[1] == channels
     assert made.min() == 0
     torch.testing.assert_close(made, reference_vgg(state, convolutions, given), atol=1e-5, rtol=1e-4)
+
+
+def test_several_layers_of_vgg_are_several_maps_on_any_scale(state, weights):
+    """relu1_1, 2_1, 3_1, 4_1 and 5_1 come after 1, 3, 5, 9 and 13 convolutions."""
+    given = images(1, 3, 32, 48)
+    layers = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+    made = vgg19(layers, weights, scale=1.0).maps(given)
+    for each, convolutions in zip(made, (1, 3, 5, 9, 13), strict=True):
+        torch.testing.assert_close(each, reference_vgg(state, convolutions, given) * 12.75, atol=1e-4, rtol=1e-4)
+
+
+def test_images_are_shifted_alike_by_up_to_15_pixels():
+    torch.manual_seed(0)
+    one, other = images(1, 3, 40, 50), images(1, 1, 40, 50, seed=1)
+    seen = set()
+    for _ in range(300):
+        a, b = shifted(one, other)
+        top, left = 40 - a.shape[2], 50 - a.shape[3]
+        assert torch.equal(a, one[..., top:, left:])
+        assert torch.equal(b, other[..., top:, left:])
+        seen.add((top, left))
+    assert {top for top, _ in seen} == {left for _, left in seen} == set(range(16))
+    assert [tuple(each.shape) for each in shifted(images(1, 3, 16, 16))] == [(1, 3, 16, 16)]
 
 
 @pytest.mark.parametrize("prefix", ["features.", ""])

@@ -1,0 +1,78 @@
+"""Spectral norm: the largest singular value is 1, gradients know of it, and what is deployed are plain layers."""
+
+import pytest
+import torch
+from torch import nn
+
+from i2i.nn.spectral import folded, spectral_
+
+
+def images(seed=0):
+    return torch.rand(2, 3, 12, 12, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+
+
+@pytest.fixture
+def network():
+    torch.manual_seed(0)
+    made = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 5, 4, 2), nn.Flatten(), nn.Linear(80, 2))
+    return spectral_(made)
+
+
+def largest(weight):
+    return float(torch.linalg.matrix_norm(weight.detach().flatten(1), 2))
+
+
+def test_passes_in_training_bring_the_largest_singular_value_to_1(network):
+    for _ in range(100):
+        network(images())
+    network.eval()
+    for part in (network[0], network[2], network[4]):
+        assert largest(part.weight) == pytest.approx(1, abs=1e-3)
+
+
+def test_in_use_nothing_changes(network):
+    network.eval()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    assert torch.equal(network(images()), network(images()))
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
+def test_the_gradient_is_that_of_the_quotient():
+    """d(W / s)/dW for s = u'Wv with u and v held: against differences of the loss."""
+    torch.manual_seed(0)
+    layer = spectral_(nn.Linear(6, 4, bias=False)).eval().double()
+    given = torch.rand(3, 6, dtype=torch.double)
+    raw = layer.parametrizations.weight.original
+    layer(given).square().sum().backward()
+    with torch.no_grad():
+        for place in [(0, 0), (2, 3), (3, 5)]:
+            sides = []
+            for step in (1e-6, -1e-6):
+                raw[place] += step
+                sides.append(layer(given).square().sum())
+                raw[place] -= step
+            assert raw.grad[place] == pytest.approx(float(sides[0] - sides[1]) / 2e-6, rel=1e-5)
+
+
+def test_two_passes_may_come_before_their_gradients(network):
+    (network(images()).sum() + network(images(1)).sum()).backward()
+    assert all(parameter.grad is not None for parameter in network.parameters())
+
+
+def test_it_is_computed_in_float32_under_autocast(network):
+    seen = []
+    network[0].register_forward_hook(lambda part, *_: seen.append(part.weight))
+    with torch.autocast("cpu", torch.bfloat16):
+        network(images())
+    assert seen[0].dtype == torch.float32
+    network.eval()
+    assert torch.equal(seen[0], network[0].weight)
+
+
+def test_folded_it_is_the_same_function_of_plain_layers(network):
+    network.eval()
+    plain = folded(network)
+    assert torch.equal(plain(images()), network(images()))
+    assert {type(part) for part in plain} == {nn.Conv2d, nn.ReLU, nn.Flatten, nn.Linear}
+    assert plain.state_dict().keys() == {f"{number}.{kind}" for number in (0, 2, 4) for kind in ("weight", "bias")}
+    assert "0.parametrizations.weight.original" in network.state_dict()  # the network itself is what it was

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -17,6 +17,7 @@ from i2i.metrics.metric import to_levels
 from i2i.metrics.protocol import Protocol
 from i2i.sheet import lay, wrap
 from i2i.training.batches import RawBatch, prepare
+from i2i.training.fault import naming
 from i2i.training.trainer import RESERVED
 
 NOISE_SEED = 0  # of the noise that is validated and shown: `i2i generate --seed 0` makes the same images
@@ -28,10 +29,11 @@ def evaluate(game: Game, protocol: Protocol, batches: Iterable[RawBatch], device
     sums: dict[str, float] = defaultdict(float)
     count = 0
     for batch in _prepared(batches, game.noise, device):
-        shown = game.previews(batch)
-        protocol.add(shown["output"], shown["target"], batch)
-        for name, values in game.measures(batch).items():
-            sums[name] += float(values.double().sum())
+        with naming(game, [batch]):
+            shown = game.previews(batch)
+            protocol.add(shown["output"], shown["target"], batch)
+            for name, values in game.measures(batch).items():
+                sums[name] += float(values.double().sum())
         count += len(shown["output"])
     taken = sums.keys() & (RESERVED | protocol.metrics.keys())
     if taken:
@@ -57,11 +59,14 @@ def baselines(protocol: Protocol, batches: Iterable[RawBatch], device: torch.dev
 @torch.no_grad()
 def picture(game: Game, batches: Iterable[RawBatch], device: torch.device) -> Pixels:
     """The previews as one picture, uint8 `[H, W, 3]`: a row for each image, or a sheet of what was made of noise."""
-    shown = [game.previews(batch) for batch in _prepared(batches, game.noise, device)]
-    if game.noise:
-        made = [pixels for each in shown for pixels in _pixels(each["output"])]
-        return lay(wrap(made, math.ceil(len(made) ** 0.5)))
-    return lay([row for each in shown for row in zip(*map(_pixels, each.values()), strict=True)])
+    made: list[Pixels] = []
+    rows: list[Sequence[Pixels]] = []
+    for batch in _prepared(batches, game.noise, device):
+        with naming(game, [batch]):
+            shown = {name: _pixels(pictures) for name, pictures in game.previews(batch).items()}
+            made += shown["output"]
+            rows += zip(*shown.values(), strict=True)
+    return lay(wrap(made, math.ceil(len(made) ** 0.5)) if game.noise else rows)
 
 
 def _prepared(batches: Iterable[RawBatch], width: int, device: torch.device) -> Iterator[Batch]:

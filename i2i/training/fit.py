@@ -21,6 +21,7 @@ from i2i.training import checkpoint as checkpoints
 from i2i.training.batches import prepare
 from i2i.training.checkpoint import Best, Checkpoint
 from i2i.training.evaluation import evaluate, picture
+from i2i.training.fault import called, exported
 from i2i.training.observer import Observer
 from i2i.training.recorder import Recorder
 from i2i.training.run import Run
@@ -155,9 +156,15 @@ class Fitting:
 
     def _keep_examples(self) -> None:
         """Makes files of the inputs of the images that are shown, to try the model on and to check exports with."""
-        for number, (name, export) in enumerate(self.trainer.game.exports().items()):
+        for number, (name, export) in enumerate(exported(self.trainer.game).items()):
             if not isinstance(export, Export):
                 continue
+            if any(export.examples not in raw for raw in self._shown):
+                raise TrainingError(
+                    f"{called(self.trainer.game)}.exports: {name} takes '{export.examples}', and a batch has "
+                    f"{', '.join(self._shown[0])}",
+                    "Say by `examples` what it takes.",
+                )
             folder = self.run.examples_for(name if number else "")
             for index, pixels in enumerate(pixels for raw in self._shown for pixels in raw[export.examples]):
                 path = folder / f"{index}.png"

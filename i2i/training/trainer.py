@@ -16,6 +16,7 @@ from i2i.games.penalties import PENALTIES
 from i2i.games.pool import ImagePool
 from i2i.training.average import Average
 from i2i.training.device import autocast_type
+from i2i.training.fault import check_match, check_shaped, naming
 from i2i.training.schedule import factor
 
 RESERVED = frozenset(
@@ -28,9 +29,12 @@ class Trainer:
 
     The generators' forward pass on the last batch of a step serves both players. Losses and penalties are computed in
     float32, whatever the precision of the networks (arXiv:1406.2661, algorithm 1).
+
+    Raises TrainingError where a layer of the game has no shape yet.
     """
 
     def __init__(self, game: Game, objective: ObjectiveConfig, config: TrainerConfig, device: torch.device) -> None:
+        check_shaped(game)
         self.config = config
         self.device = device
         self.autocast = autocast_type(device, config.precision)
@@ -64,7 +68,13 @@ class Trainer:
         `discriminator` is what the discriminators minimised in their last move, without the penalties, which stand
         beside it; `accuracy` the share of places where the real image got the higher logit; `adversarial` and the
         game's own terms are what the generators minimised.
+
+        Raises TrainingError, which names the game and what the batch holds, where the game cannot play it.
         """
+        with naming(self.game, batches):
+            return self._play(batches)
+
+    def _play(self, batches: Sequence[Batch]) -> dict[str, Tensor]:
         for player, optimizer in self.optimizers.items():
             for group in optimizer.param_groups:
                 group["lr"] = self._rates[player] * factor(self.config.schedule, self.step, self.config.steps)
@@ -99,6 +109,11 @@ class Trainer:
             outputs = self.game.generate(batch)
         return {name: output.float() for name, output in outputs.items()}
 
+    def _matches(self, batch: Batch, outputs: Outputs) -> Iterator[Match]:
+        for number, match in enumerate(self.game.matches(batch, outputs)):
+            check_match(self.game, batch, number, match)
+            yield match
+
     def _logits(self, match: Match, images: Tensor, condition: Tensor | None) -> Tensor:
         with self._casting():
             logits: Tensor = match.discriminator(images, condition)
@@ -111,7 +126,7 @@ class Trainer:
         losses: list[Tensor] = []
         right: list[Tensor] = []
         penalties: dict[str, list[Tensor]] = {}
-        for index, match in enumerate(self.game.matches(batch, outputs)):
+        for index, match in enumerate(self._matches(batch, outputs)):
             shown, condition = self.pool(index).exchange(match.fake.detach(), match.condition)
             real = self._logits(match, match.real, match.condition)
             fake = self._logits(match, shown, condition)
@@ -134,7 +149,7 @@ class Trainer:
     def _generators_move(self, batch: Batch, outputs: Outputs) -> dict[str, Tensor]:
         self._let_discriminators_learn(False)
         adversarial = []
-        for match in self.game.matches(batch, outputs):
+        for match in self._matches(batch, outputs):
             fake = self._logits(match, match.fake, match.condition)
             # Objectives that do not pair are spared the pass over the real images.
             real = self._logits(match, match.real, match.condition) if self._objective.paired else fake

@@ -1,8 +1,11 @@
 """Small real data and small real runs, shared by the tests of training, export and the commands."""
 
+import importlib.util
 import os
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+if "PYTEST_XDIST_WORKER" in os.environ:  # processes that each take all cores are in each other's way
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from pathlib import Path
 from typing import Any
@@ -22,6 +25,17 @@ def draw_pair(number):
     ImageDraw.Draw(outline).rectangle(box, outline="black", width=2)
     ImageDraw.Draw(filled).rectangle(box, outline="black", fill=colour, width=2)
     return outline, filled
+
+
+@pytest.fixture(scope="session")
+def environment(tmp_path_factory):
+    """A scratch environment to install distributions in; whoever installs one removes it."""
+    pytest.importorskip("pip", reason="installs plugins by pip")
+    place = Path(__file__).with_name("environment.py")
+    spec = importlib.util.spec_from_file_location("i2i_test_environment", place)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.Environment(tmp_path_factory.mktemp("environment"))
 
 
 @pytest.fixture(scope="session")

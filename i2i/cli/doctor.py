@@ -151,15 +151,18 @@ def _version(package: str) -> str | None:
 def _plugins() -> dict[str, Any]:
     from i2i import plugin as plugins
 
-    working, broken = [], {}
+    working, broken, refused = [], {}, []
     for entry in plugins.catalogue():
+        if entry.refused:
+            refused.append(entry.name)
+            continue
         try:
             entry.load()
         except I2IError as error:
             broken[entry.name] = str(error)
         else:
             working.append(entry.name)
-    return {"working": working, "broken": broken}
+    return {"working": working, "broken": broken, "refused": refused}
 
 
 def _newest_run() -> dict[str, Any] | None:
@@ -227,6 +230,7 @@ def _show(found: dict[str, Any]) -> None:
         "plugins": [
             ", ".join(found["plugins"]["working"]) or "none",
             *(line for error in found["plugins"]["broken"].values() for line in error.splitlines()),
+            *(f"{name} is left out by I2I_LOAD_PLUGINS" for name in found["plugins"]["refused"]),
         ],
         "newest run": _run_lines(found["newest_run"]),
         **({"model": _model_lines(found["model"])} if "model" in found else {}),

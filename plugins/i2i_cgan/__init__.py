@@ -1,6 +1,6 @@
 """cGAN as a plugin: the manifest, which imports no torch."""
 
-from i2i.nn.from_noise.config import EXAMPLE, presets
+from i2i.nn.from_noise.config import EXAMPLE, SMALL, presets
 from i2i.plugin import Plugin
 from i2i_cgan.config import CGANConfig
 
@@ -13,4 +13,5 @@ plugin = Plugin(
     game="i2i_cgan.game:build",
     presets=presets(r1=0.1, steps=4_000),
     example=EXAMPLE,
+    small=SMALL,
 )

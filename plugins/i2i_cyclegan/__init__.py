@@ -12,7 +12,7 @@ plugin = Plugin(
     game="i2i_cyclegan.game:build",
     presets={
         # For minutes on two cores: generators that begin with copying keep sea and forest from changing places, and
-        # repeated pixels leave no checkerboard. docs/unpaired.md has what was tried.
+        # repeated pixels leave no checkerboard. i2i's docs/unpaired.md has what was tried.
         "cpu": {
             "data": {"size": 64},
             "game": {
@@ -33,4 +33,8 @@ plugin = Plugin(
         },
     },
     example={"data": {"source": "earth", "rotate": 20, "zoom": 0.3}},  # there are few tiles
+    small={
+        "game": {"filters": 4, "blocks": 1, "discriminator_filters": 4, "discriminator_layers": 2},
+        "trainer": {"pool": 3},
+    },
 )

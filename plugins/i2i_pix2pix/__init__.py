@@ -12,7 +12,7 @@ plugin = Plugin(
     game="i2i_pix2pix.game:build",
     presets={
         # Minutes on two cores: small images, large batches, and more weight on L1, which is what can be learned in
-        # that time. docs/results.md has what was tried.
+        # that time. i2i's docs/results.md has what was tried.
         "cpu": {
             "data": {"size": 64, "rotate": 10, "zoom": 0.1},
             "game": {"filters": 32, "discriminator_filters": 32, "statistics": "running", "lambda_l1": 1000},
@@ -24,4 +24,5 @@ plugin = Plugin(
             "trainer": {"steps": 20_000, "batch": 8},
         },
     },
+    small={"game": {"filters": 4, "blocks": 1, "discriminator_filters": 4, "discriminator_layers": 2}},
 )

@@ -13,7 +13,7 @@ plugin = Plugin(
     stages=stages,
     presets={
         # The published networks on small squares, and a start that is as good as bicubic interpolation: a quarter of
-        # an hour on two cores. docs/super-resolution.md has what was tried.
+        # an hour on two cores. i2i's docs/super-resolution.md has what was tried.
         "cpu": {
             "data": {"size": 64},
             "game": {"perceptual": "efficientnet-lite0", "lambda_content": 4000},
@@ -31,5 +31,10 @@ plugin = Plugin(
             "content": {"times": 4, "lr": 4e-4, "schedule": {"name": "cosine", "warmup": 500}},
             "trainer": {"steps": 10_000, "schedule": {"name": "linear", "hold": 0.5}},
         },
+    },
+    small={
+        "data": {"scale": 2},
+        "game": {"filters": 8, "blocks": 1, "discriminator_filters": 4, "discriminator_dense": 32, "perceptual": "mse"},
+        "content": {"times": 1, "schedule": {"name": "constant", "warmup": 0}},
     },
 )

@@ -86,6 +86,7 @@ class FromNoiseConfig(RunConfig):
         return []
 
 
+SMALL: Final[Mapping[str, object]] = {"game": {"filters": 4, "discriminator_filters": 4, "noise": 8}}
 EXAMPLE: Final[Mapping[str, object]] = {"data": {"source": "digits", "target_channels": 1, "flip": False}}
 
 

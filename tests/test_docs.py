@@ -6,14 +6,10 @@ import shutil
 from pathlib import Path
 
 import click
-import numpy as np
 import pytest
-import torch
 
 from i2i import api, cli, config
 from i2i import plugin as plugins
-from i2i.games.game import Game
-from i2i.training.trainer import Trainer
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -97,19 +93,3 @@ def test_the_programs_of_the_model_page_run(finished, tmp_path, monkeypatch):
         (tmp_path / "coloured.png").unlink(missing_ok=True)
         exec(program, {})
         assert (tmp_path / "coloured.png").is_file()
-
-
-def test_the_plugin_of_the_plugin_page_trains():
-    manifest, game = blocks("docs/plugins.md")
-    names = {}
-    exec(manifest, names)
-    exec(game, names)
-    assert isinstance(names["plugin"], plugins.Plugin)
-    built = names["build"](None)
-    assert isinstance(built, Game)
-    settings = config.resolve(config.RunConfig, [config.Layer("x", {"plugin": "mine", "trainer": {"steps": 2}})])
-    trainer = Trainer(built, settings.objective, settings.trainer, torch.device("cpu"))
-    batch = {name: torch.rand(2, 3, 16, 16) * 2 - 1 for name in ("input", "target")}
-    losses = trainer.play([batch])
-    assert all(np.isfinite(value.item()) for value in losses.values())
-    assert built.previews(batch)["output"].shape == (2, 3, 16, 16)

@@ -52,7 +52,7 @@ def test_version():
     [
         (["trian"], 2, "did you mean 'train'?"),
         (["train", "--stepz", "3"], 2, "--steps"),
-        (["train"], 2, "say which plugin to train: cgan, cyclegan, dcgan, pix2pix, srgan"),
+        (["train"], 2, "say which plugin to train: cgan, cut, cyclegan, dcgan, pix2pix, srgan"),
         (["train", "pixpix"], 1, "did you mean 'pix2pix'?"),
         (["train", "pix2pix", "--data", "openmojo"], 1, "did you mean 'openmoji'?"),
         (

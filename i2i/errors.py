@@ -57,6 +57,10 @@ class TrainingError(I2IError):
     """A training that cannot go on."""
 
 
+class CheckpointError(I2IError):
+    """A file of weights that is damaged, hostile, or of no network that is known here."""
+
+
 class ExportError(I2IError):
     """An export that does not compute what the network computes."""
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from i2i.version import __version__
 
 if TYPE_CHECKING:
-    from i2i.api import export, load, load_generator, resume, train
+    from i2i.api import export, import_checkpoint, load, load_generator, resume, train
 
-__all__ = ["__version__", "export", "load", "load_generator", "resume", "train"]
+__all__ = ["__version__", "export", "import_checkpoint", "load", "load_generator", "resume", "train"]
 
 
 def __getattr__(name: str) -> object:

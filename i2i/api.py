@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from i2i import plugin as plugins
 from i2i.config import Layer, RunConfig, read_yaml, resolve
@@ -15,11 +15,15 @@ from i2i.training.run import RUNS, Run
 if TYPE_CHECKING:
     from i2i.artifact import Description, Precision
     from i2i.data import Samples
+    from i2i.imported import Imported
     from i2i.plugin import Entry, Plugin
     from i2i.runtime.generator import Generator
     from i2i.runtime.tiles.anysize import Tile
     from i2i.runtime.translator import Translator
     from i2i.training.observer import Observer
+
+
+_SILENT = object()  # of a layer that does not have a key
 
 
 def load(path: str | Path, device: str = "auto", *, direction: str | None = None, tile: Tile = "auto") -> Translator:
@@ -43,7 +47,8 @@ def load_generator(path: str | Path, device: str = "auto") -> Generator:
 def configure(plugin: Plugin, layers: Sequence[Layer] = ()) -> RunConfig:
     """The resolved configuration of a run: the plugin's defaults, its preset for the device, then `layers`.
 
-    What the plugin says of its example data holds where `layers` name no other data. Raises ConfigError.
+    What the plugin says of its example data holds where `layers` name no other data. Where `init` is an imported
+    checkpoint, its networks' settings go before the preset's. Raises ConfigError, or RunError for what `init` is not.
     """
     from i2i.training.device import resolve as resolve_device
 
@@ -53,7 +58,9 @@ def configure(plugin: Plugin, layers: Sequence[Layer] = ()) -> RunConfig:
     own = _asked([Layer("example", plugin.example)], "data", "source")
     named = _asked(layers, "data", "source")
     example = [Layer(f"{plugin.name}'s example", plugin.example)] if named in (None, own) else []
-    return resolve(plugin.config, [preset, *example, *layers, Layer("plugin", {"plugin": plugin.name})])
+    return resolve(
+        plugin.config, [preset, *example, *_begun(plugin, layers), *layers, Layer("plugin", {"plugin": plugin.name})]
+    )
 
 
 def train(
@@ -78,6 +85,7 @@ def train(
     config = _with_whole_paths(configure(manifest, [*layers, Layer("settings", settings or {})]))
     course = Course(entry, manifest, config, observer)
     run = Run.create(Path(out), plugin) if out is not None else Run.next(RUNS, plugin, manifest.name)
+    run.note(distribution=entry.distribution)
     return course.follow(run)
 
 
@@ -96,6 +104,11 @@ def resume(
     from i2i.training import checkpoint as checkpoints
 
     run, entry, manifest, config = _open(path, *layers, Layer("settings", settings or {}))
+    if "imported" in run.facts():
+        raise RunError(
+            f"{run.path}: was imported, not trained: it has one player only",
+            f"Start from it: i2i train {run.facts()['plugin']} --init {run.path}",
+        )
     found = checkpoints.find(run.checkpoints)
     *_, last = stages(manifest, config).values()
     if found and found[-1].step >= last.trainer.steps and run.facts()["state"] == "finished":
@@ -106,11 +119,51 @@ def resume(
     return Course(entry, manifest, config, observer, run).follow(run)
 
 
+def import_checkpoint(
+    path: str | Path,
+    out: str | Path | None = None,
+    *,
+    run: str | Path | None = None,
+    back: str | Path | None = None,
+    direction: Literal["AtoB", "BtoA"] | None = None,
+    statistics: Literal["image", "running"] | None = None,
+    size: int | None = None,
+    scale: int | None = None,
+    plugin: str | None = None,
+    legacy_unet: bool = False,
+    examples: str | Path | None = None,
+) -> Imported:
+    """A generator that another project has trained, as a model, as weights to start from, or as a run.
+
+    out: `NAME.onnx`, or `NAME.safetensors` for `init`; by default a model of the file's own name, unless there is a
+    `run`: a folder, for both. back: of the two generators of a CycleGAN the other one. direction to legacy_unet: what
+    the file does not tell, as in `i2i.foreign.layout.Asked`. examples: a folder of images on which model and network
+    are compared; by default some are drawn. Nothing in the file is executed. Raises CheckpointError where it is
+    damaged, hostile, or of no architecture that is known here; ExportError where a model would not compute what its
+    network computes.
+    """
+    from i2i.foreign.layout import Asked
+    from i2i.imported import adopt, bring_in
+
+    place = Path(Path(path).stem + ".onnx") if out is None and run is None else out
+    return bring_in(
+        adopt(
+            Path(path),
+            Asked(direction, statistics, size, scale, plugin, legacy_unet),
+            None if back is None else Path(back),
+        ),
+        out=None if place is None else Path(place),
+        run=None if run is None else Path(run),
+        examples=None if examples is None else Path(examples),
+    )
+
+
 def export(path: str | Path, precision: Precision = "fp32") -> dict[Path, Description]:
     """Writes the model files of a run from its best weights, and returns what each says of itself.
 
     The first is `model.onnx`, or `model.int8.onnx` of another precision, which is fitted and judged on the run's
-    validation images. Raises ExportError where one would not compute what its network computes, or loses too much.
+    validation images, or on the examples of an imported one. Raises ExportError where one would not compute what its
+    network computes, or loses too much.
     """
     from i2i.course import stages
     from i2i_export.run import artifacts, export_run, export_variants
@@ -126,7 +179,15 @@ def export(path: str | Path, precision: Precision = "fp32") -> dict[Path, Descri
 
         return open_splits(last.data, manifest.kind).validation
 
-    return export_variants(run, artifacts(run, last, game, entry.version), precision, validation)
+    imported = run.facts().get("imported")
+    if imported is not None and not imported["examples"]:
+        raise RunError(
+            f"{run.path}: was imported without images, on which {precision} would be fitted and judged",
+            "Import it again with some: `i2i import FILE --examples DIR --run RUN`.",
+        )
+    return export_variants(
+        run, artifacts(run, last, game, entry.version), precision, None if imported is not None else validation
+    )
 
 
 def export_triton(
@@ -174,20 +235,32 @@ def outdated(path: str | Path) -> dict[Path, Precision]:
     }
 
 
+def _begun(plugin: Plugin, layers: Sequence[Layer]) -> list[Layer]:
+    """The settings of the imported networks that the run is to start from."""
+    from i2i.training.start import Start
+
+    init = _asked(layers, "init")
+    if init is None:
+        return []
+    start = Start.open(Path(str(init)).expanduser())
+    return [Layer(f"settings of {init}", start.settings)] if start.plugin == plugin.name else []
+
+
 def _asked(layers: Sequence[Layer], *keys: str) -> object:
-    """What the last of `layers` that has the key says; None where none has."""
+    """What the last of `layers` that has the key says; None where none has, or where that takes it back."""
     for layer in reversed(layers):
-        found: object = layer.tree
+        found: Any = layer.tree
         for key in keys:
-            found = found.get(key) if isinstance(found, Mapping) else None
-        if found is not None:
+            found = found.get(key, _SILENT) if isinstance(found, Mapping) else _SILENT
+        if found is not _SILENT:
             return found
     return None
 
 
 def _open(path: str | Path, *layers: Layer) -> tuple[Run, Entry, Plugin, RunConfig]:
     run = Run.open(Path(path))
-    entry = plugins.find(str(run.facts()["plugin"]))
+    facts = run.facts()
+    entry = plugins.find(str(facts["plugin"]), prefer=facts.get("distribution"))
     manifest = entry.load()
     return run, entry, manifest, resolve(manifest.config, [read_yaml(run.config), *layers])
 
@@ -197,7 +270,7 @@ def _with_whole_paths(config: RunConfig) -> RunConfig:
     from i2i.data import EMBEDDED
 
     def whole(path: str | None) -> str | None:
-        there = path is not None and path not in EMBEDDED and Path(path).expanduser().is_dir()
+        there = path is not None and path not in EMBEDDED and Path(path).expanduser().exists()
         return str(Path(path).expanduser().resolve()) if there and path is not None else path
 
     data = config.data.model_copy(update={"source": whole(config.data.source), "second": whole(config.data.second)})

@@ -36,7 +36,9 @@ class DataConfig(Section):
     input_channels: int = Field(3, ge=1, le=4, description="1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha")
     target_channels: int = Field(3, ge=1, le=4, description="likewise, of what is to be made")
     classes: tuple[str, ...] | None = Field(
-        None, min_length=1, description="labelled: names in the order of their numbers; null: all that the data has"
+        None,
+        min_length=1,
+        description="labelled: names in the order of their numbers; semantic: colours, #rrggbb; null: all of the data",
     )
     scale: int = Field(1, ge=1, le=8, description="upscaled: pixels of the target along a side for one of the input")
     evaluation_size: Positive | None = Field(
@@ -153,7 +155,9 @@ class RunConfig(Section):
     plugin: str = Field(description="which architecture")
     seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(0, description="decides weights, order, augmentation and noise")
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu, cuda or cuda:N")
-    init: str | None = Field(None, min_length=1, description="a run of the same networks to start from")
+    init: str | None = Field(
+        None, min_length=1, description="a run of the same networks, or a file of `i2i import`, to start from"
+    )
     data: DataConfig = Field(default_factory=DataConfig, description="images")
     objective: ObjectiveConfig = Field(default_factory=ObjectiveConfig, description="the game's value")
     trainer: TrainerConfig = Field(default_factory=TrainerConfig, description="time")

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from i2i.config import RunConfig, dump
-from i2i.errors import I2IError
+from i2i.errors import I2IError, PluginError
 from i2i.files import write_text
+from i2i.plugin import STRICT
 from i2i.training import checkpoint as checkpoints
+from i2i.training.fault import place, told
 from i2i.training.run import Run
 from i2i.training.session import Session
+from i2i.training.start import Start
 from i2i.training.stopping import terminable
 from i2i_export.run import export_run
 
@@ -35,18 +39,18 @@ class Course:
         self._entry, self._manifest, self._config, self._observer = entry, manifest, config, observer
         *earlier, (_, self._last) = stages(manifest, config).items()
         self._earlier = dict(earlier)
-        self._start: Run | None = None
+        self._start: Start | None = None
         if run is not None and checkpoints.find(run.checkpoints):  # what came before has done its part
             self._earlier = {}
         elif config.init is not None:
-            self._start = Run.open(Path(config.init))
+            self._start = Start.open(Path(config.init))
         first, place = self._last, run
         for name, stage in self._earlier.items():
             done = None if run is None else Run(run.stages / name)
             if done is None or done.state() != "finished":
                 first, place = stage, done
                 break
-            self._start = done
+            self._start = Start.open(done.path)
         self._opened: tuple[RunConfig, Session] | None = (first, self._open(first, place))
 
     def follow(self, run: Run) -> Run:
@@ -69,7 +73,7 @@ class Course:
                     if facts["state"] == "interrupted":
                         run.finish("interrupted", step=facts["step"], signal=facts["signal"])
                         return run
-                self._start = stage
+                self._start = Start.open(stage.path)
             self._play(run, self._last)
         return run
 
@@ -117,5 +121,28 @@ def _answering(run: Run) -> Iterator[None]:
 
 
 def stages(manifest: Plugin, config: RunConfig) -> dict[str, RunConfig]:
-    """The configuration of each stage in their order, the last one that of the run itself."""
-    return {"": config} if manifest.stages is None else dict(manifest.stages(config))
+    """The configuration of each stage in their order, the last one that of the run itself.
+
+    Raises PluginError where the plugin cannot tell them.
+    """
+    if manifest.stages is None:
+        return {"": config}
+    try:
+        named = dict(manifest.stages(config))
+    except I2IError:
+        raise
+    except Exception as error:  # a plugin may raise anything
+        if os.environ.get(STRICT) == "1":
+            raise
+        where = place(error, manifest.game.partition(":")[0].partition(".")[0])
+        raise PluginError(
+            f"plugin '{manifest.name}' has no stages for this configuration{f', {where}' if where else ''}: "
+            f"{told(error)}",
+            f"{STRICT}=1 shows the traceback.",
+        ) from error
+    if not named:
+        raise PluginError(
+            f"plugin '{manifest.name}' has no stages for this configuration",
+            "The last of the manifest's `stages` is the run itself: give at least that.",
+        )
+    return named

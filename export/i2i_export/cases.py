@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,7 +39,13 @@ def of_images(samples: Samples, export: Export) -> Cases:
             "the run's data has no validation images, on which a variant is fitted and judged",
             "Set data.validation above 0 in the run's config.yaml.",
         )
-    pictures = (chosen.evaluating(index)[export.examples].astype(np.uint8) for index in range(len(chosen)))
+    shown = (chosen.evaluating(index)[export.examples].astype(np.uint8) for index in range(len(chosen)))
+    return of_pictures(shown, export)
+
+
+def of_pictures(pictures: Iterable[Pixels], export: Export) -> Cases:
+    """Pictures uint8 `[H, W, C]`, at least one, every second one for either."""
+    side = _longest(export)
     inputs: list[Inputs] = [{INPUT: _cut(picture, side, export)[None]} for picture in pictures]
     fitting = inputs[::2]
     return Cases(fitting[:: -(-len(fitting) // _FITTED)], inputs[1::2] or inputs)

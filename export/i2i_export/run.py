@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -21,10 +21,12 @@ from i2i.errors import ExportError
 from i2i.files import replacing, write_text
 from i2i.games.game import Export, Game, NoiseExport
 from i2i.training.best import best_checkpoint, load_best
+from i2i.training.fault import exported
 from i2i.training.run import Run
 from i2i.version import __version__
 from i2i_export.cases import of_images as cases_of_images
 from i2i_export.cases import of_noise as cases_of_noise
+from i2i_export.cases import of_pictures as cases_of_pictures
 from i2i_export.onnx import NORMALISATION, TO_PIXELS, to_onnx
 from i2i_export.parity import check
 from i2i_export.receptive import view
@@ -47,27 +49,28 @@ def export_run(run: Run, config: RunConfig, game: Game, plugin_version: str) -> 
     game: of `config`, its weights are replaced. Raises ExportError, and leaves what was there, where a graph differs
     from its network by more than 1 of 255 anywhere.
     """
-    described = _write(run, artifacts(run, config, game, plugin_version))
-    found = {path.name: description.parity.model_dump() for path, description in described.items()}
-    write_text(run.parity, json.dumps(found, indent=2) + "\n")
-    return described
+    return write_models(run, artifacts(run, config, game, plugin_version))
 
 
 def export_variants(
-    run: Run, made: Sequence[Artifact], precision: Precision, validation: Callable[[], Samples]
+    run: Run, made: Sequence[Artifact], precision: Precision, validation: Callable[[], Samples] | None
 ) -> dict[Path, Description]:
     """Writes each export of the run in another precision, as `model.int8.onnx`; returns them by file.
 
-    validation: opens the images to fit and to judge by; not called where there are none to translate. Raises
-    ExportError, and leaves what was there, where one is too far from the model in fp32.
+    validation: opens the images to fit and to judge by; not called where there are none to translate. None: the
+    examples of the run. Raises ExportError, and leaves what was there, where one is too far from the model in fp32.
     """
     variants = []
-    samples = validation() if any(isinstance(artifact.export, Export) for artifact in made) else None
+    wanted = any(isinstance(artifact.export, Export) for artifact in made)
+    samples = validation() if wanted and validation is not None else None
     for artifact in made:
         export = artifact.export
         if isinstance(export, Export):
-            assert samples is not None
-            cases, multiple = cases_of_images(samples, export), export.multiple * export.scale
+            multiple = export.multiple * export.scale
+            if samples is None:
+                cases = cases_of_pictures(_examples(run.examples_for(artifact.key), export), export)
+            else:
+                cases = cases_of_images(samples, export)
         else:
             cases, multiple = cases_of_noise(export), export.size
         model, loss = variant(artifact.model, precision, cases, multiple)
@@ -80,43 +83,71 @@ def artifacts(run: Run, config: RunConfig, game: Game, plugin_version: str) -> l
     """Every export of the run's best weights as a graph in fp32, compared with its network; raises ExportError."""
     _, best = best_checkpoint(run)
     facts = run.facts()
-    training = (
+    imported = facts.get("imported", {})
+    training = imported.get("from") or (
         f"{facts.get('data', config.data.source)}; step {best.step} of {config.trainer.steps} at batch "
         f"{config.trainer.batch}; validation {best.metric} {best.score:.4g}"
     )
-    exports = load_best(game, run).exports()
+    exports = exported(load_best(game, run))
+    names = imported.get("exports", list(exports))
     made = []
     for number, (name, export) in enumerate(exports.items()):
+        if name not in names:
+            continue
         key = name if number else ""
-        model = to_onnx(export)
         pictures = _examples(run.examples_for(key), export) if isinstance(export, Export) else []
-        parity = check(model.SerializeToString(), export, pictures)
-        description = Description(
-            plugin=config.plugin,
-            plugin_version=plugin_version,
-            i2i_version=__version__,
-            **_interface(model, export),
-            direction=name if len(exports) > 1 else "",
-            trained_size=config.data.size,
-            batch_statistics=_batch_statistics(game),
-            dropout=_dropout(game),
-            training=training,
-            digest=_digest(export.network),
-            parity=parity,
-        )
-        made.append(Artifact(key, model, description, export))
+        described = {
+            "plugin": config.plugin,
+            "plugin_version": plugin_version,
+            "direction": name if len(names) > 1 else imported.get("direction", ""),
+            "trained_size": config.data.size,
+            "training": training,
+        }
+        made.append(artifact(key, export, game, pictures, described))
     return made
 
 
-def _write(run: Run, made: Sequence[Artifact]) -> dict[Path, Description]:
-    described = {}
-    for artifact in made:
-        onnx.helper.set_model_props(artifact.model, artifact.description.properties())
-        described[run.model_for(artifact.key, artifact.description.precision)] = artifact.description
-    with ExitStack() as replaced:  # by all of them, once all are written
-        for path, artifact in zip(described, made, strict=True):
-            replaced.enter_context(replacing(path)).write_bytes(artifact.model.SerializeToString())
+def artifact(
+    key: str, export: Export | NoiseExport, game: Game, pictures: Sequence[images.Pixels], described: Mapping[str, Any]
+) -> Artifact:
+    """The graph in fp32 of a deployed generator, compared with its network; raises ExportError where they differ.
+
+    game: whose generator it is, as it is trained. pictures: to compare on, uint8 `[H, W, C]`. described: what of
+    `Description` the graph itself does not tell.
+    """
+    model = to_onnx(export)
+    parity = check(model.SerializeToString(), export, pictures)
+    description = Description(
+        **described,
+        **_interface(model, export),
+        i2i_version=__version__,
+        batch_statistics=_batch_statistics(game),
+        dropout=_dropout(game),
+        digest=_digest(export.network),
+        parity=parity,
+    )
+    return Artifact(key, model, description, export)
+
+
+def write_models(run: Run, made: Sequence[Artifact]) -> dict[Path, Description]:
+    """Writes the models of a run in fp32, and `parity.json`; returns them by file."""
+    described = _write(run, made)
+    found = {path.name: description.parity.model_dump() for path, description in described.items()}
+    write_text(run.parity, json.dumps(found, indent=2) + "\n")
     return described
+
+
+def write(made: Mapping[Path, Artifact]) -> dict[Path, Description]:
+    """Writes model files with their descriptions inside, all or none; raises I2IError where the system refuses."""
+    with ExitStack() as replaced:  # by all of them, once all are written
+        for path, each in made.items():
+            onnx.helper.set_model_props(each.model, each.description.properties())
+            replaced.enter_context(replacing(path)).write_bytes(each.model.SerializeToString())
+    return {path: each.description for path, each in made.items()}
+
+
+def _write(run: Run, made: Sequence[Artifact]) -> dict[Path, Description]:
+    return write({run.model_for(each.key, each.description.precision): each for each in made})
 
 
 def _interface(model: onnx.ModelProto, export: Export | NoiseExport) -> dict[str, Any]:

@@ -19,6 +19,7 @@ COMMANDS = {
     "translate": ("i2i.cli.translate", "Translate images with an exported model."),
     "generate": ("i2i.cli.generate", "Make images from noise with an exported model."),
     "export": ("i2i.cli.export", "Export a run's best weights to one ONNX file."),
+    "import": ("i2i.cli.import_", "Make a model of a checkpoint of another project."),
     "bench": ("i2i.cli.bench", "Measure how fast an exported model runs here."),
     "data": ("i2i.cli.data", "List the embedded sets, show one, or check a folder before training."),
     "doctor": ("i2i.cli.doctor", "Say what is there, what is used and why; and try a model."),

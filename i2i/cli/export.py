@@ -55,7 +55,7 @@ def command(
     from i2i import api
 
     if precision != "fp32":
-        click.echo(f"{run}: fits {precision} to validation images, which may take minutes", err=True)
+        click.echo(f"{run}: fits {precision} to its images, which may take minutes", err=True)
     if target == "triton":
         place = run / "triton" if repository is None else repository
         described = api.export_triton(run, place, precision, name=name, version=version or 1)
@@ -72,7 +72,7 @@ def command(
         click.echo(json.dumps(shown, indent=2))
         return
     for path, description in described.items():
-        click.echo(f"{path}: {_checked(description)}")
+        click.echo(f"{path}: {checked(description)}")
         if description.loss is not None:
             click.echo(f"  {_lost(path, description.precision, description.loss)}")
     if target == "triton":
@@ -95,7 +95,8 @@ def name_outdated(run: Path) -> None:
         click.echo(f"  {shlex.join(['i2i', 'export', str(run), '--precision', precision])}", err=True)
 
 
-def _checked(description: Description) -> str:
+def checked(description: Description) -> str:
+    """How far the model is from the network, in words."""
     parity = description.parity
     graph = "" if description.precision == "fp32" else "in fp32 "
     return (

@@ -59,6 +59,12 @@ class NoiseExport:
     classes: tuple[str, ...] = ()
 
 
+def owner(game: Game, export: Export | NoiseExport) -> str | None:
+    """The name of the generator that an export is, or has inside; None where it has none."""
+    parts = set(export.network.modules())
+    return next((name for name, network in game.generators.items() if network in parts), None)
+
+
 class Game(nn.Module, ABC):
     """A conditional minimax game: the networks of two players, and what the generators' player minimises besides.
 

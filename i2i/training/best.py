@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from torch import nn
+
 from i2i.errors import RunError
 from i2i.games.game import Game
 from i2i.training import checkpoint as checkpoints
@@ -23,30 +25,20 @@ def best_checkpoint(run: Run) -> tuple[Checkpoint, Best]:
 
 
 def load_best(game: Game, run: Run) -> Game:
-    """`game` in its deployed form, with the run's best averaged weights."""
-    checkpoint, _ = best_checkpoint(run)
-    deployed = Average(game, 0).game
-    deployed.generators.load_state_dict(checkpoints.averaged(checkpoint))
-    return deployed
+    """`game` in its deployed form, with the run's best averaged weights; raises RunError where they do not fit.
 
-
-def start_from(game: Game, run: Run) -> None:
-    """Gives the generators of `game` the run's best averaged weights; raises RunError where they are other networks.
-
-    Batch norms keep the averages that they have where the run has none, as it deploys the statistics of each image.
+    An imported run may have some of the generators alone; the others stay as they are.
     """
     checkpoint, _ = best_checkpoint(run)
     weights = checkpoints.averaged(checkpoint)
-    own = game.generators.state_dict()
-    wanted = {name for name, _ in game.generators.named_parameters()}
-    unlike = sorted(
-        (wanted - weights.keys())
-        | (weights.keys() - own.keys())
-        | {name for name in weights.keys() & own.keys() if weights[name].shape != own[name].shape}
-    )
-    if unlike:
+    deployed = Average(game, 0).game
+    there = {name.partition(".")[0] for name in weights}
+    partial = "imported" in run.facts()
+    own = {name: network for name, network in deployed.generators.items() if name in there or not partial}
+    try:
+        nn.ModuleDict(own).load_state_dict(weights)
+    except RuntimeError as error:
         raise RunError(
-            f"{run.path}: its generators are other networks: {len(unlike)} tensors differ, such as {unlike[0]}",
-            "Start from a run of the same plugin with the same `game` settings.",
-        )
-    game.generators.load_state_dict(weights, strict=False)
+            f"{checkpoint.path}: of other networks than {run.config} describes", "Restore the run's config.yaml."
+        ) from error
+    return deployed

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -53,14 +53,24 @@ class Checkpoint:
 
 def save(trainer: Trainer, best: Best | None, folder: Path) -> Checkpoint:
     """Writes `folder/step-N`; raises I2IError, and leaves nothing, where the disk is full or refuses."""
-    path = folder / f"step-{trainer.step:07d}"
-    state = {"step": trainer.step, "best": None if best is None else asdict(best), "torch": torch.__version__}
+    return _save(lambda: _collect(trainer), trainer.step, best, folder)
+
+
+def save_averaged(generators: Mapping[str, Tensor], best: Best, folder: Path) -> Checkpoint:
+    """Writes a checkpoint of nothing but averaged generators, such as imported ones: nobody can go on with it."""
+    tensors = {f"average.{name}": tensor.contiguous() for name, tensor in generators.items()}
+    return _save(lambda: tensors, best.step, best, folder)
+
+
+def _save(collect: Callable[[], Tensors], step: int, best: Best | None, folder: Path) -> Checkpoint:
+    path = folder / f"step-{step:07d}"
+    state = {"step": step, "best": None if best is None else asdict(best), "torch": torch.__version__}
     if not path.exists():  # the same step of the same run holds the same
         with replacing(path) as aside:
             aside.mkdir()
-            _write(_collect(trainer), aside / "weights.safetensors")
+            _write(collect(), aside / "weights.safetensors")
             (aside / "state.json").write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
-    return Checkpoint(path, trainer.step, best)
+    return Checkpoint(path, step, best)
 
 
 def restore(trainer: Trainer, checkpoint: Checkpoint) -> None:
@@ -80,7 +90,7 @@ def restore(trainer: Trainer, checkpoint: Checkpoint) -> None:
             tensor.copy_(tensors[name])
         for player, optimizer in trainer.optimizers.items():
             for name, parameter in getattr(trainer.game, player).named_parameters():
-                saved = _below(tensors, f"optimizer.{player}.{name}.")
+                saved = below(tensors, f"optimizer.{player}.{name}.")
                 # Moments lie in memory as their parameter does: the same kernels then give the same bits.
                 optimizer.state[parameter] = {
                     key: torch.empty_like(parameter).copy_(value)
@@ -89,7 +99,7 @@ def restore(trainer: Trainer, checkpoint: Checkpoint) -> None:
                     for key, value in saved.items()
                 }
     for index in range(_count(tensors, "pool.")):
-        kept = _below(tensors, f"pool.{index}.")
+        kept = below(tensors, f"pool.{index}.")
         trainer.pool(index).restore({name: value.to(trainer.device) for name, value in kept.items()})
     torch.set_rng_state(tensors["random.cpu"])
     if trainer.device.type == "cuda" and "random.cuda" in tensors:
@@ -99,7 +109,7 @@ def restore(trainer: Trainer, checkpoint: Checkpoint) -> None:
 
 def averaged(checkpoint: Checkpoint) -> Tensors:
     """The weights of the averaged generators alone."""
-    return _below(checkpoint.tensors(), "average.")
+    return below(checkpoint.tensors(), "average.")
 
 
 def find(folder: Path) -> list[Checkpoint]:
@@ -167,7 +177,8 @@ def _moments(trainer: Trainer) -> Iterator[tuple[str, Tensor]]:
                 yield f"optimizer.{player}.{name}.{key}", value
 
 
-def _below(tensors: Mapping[str, Tensor], prefix: str) -> Tensors:
+def below(tensors: Mapping[str, Tensor], prefix: str) -> Tensors:
+    """The tensors whose names begin with `prefix`, without it."""
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+from collections.abc import Sequence
 
 import torch
 
@@ -14,13 +15,15 @@ from i2i.games.game import Game
 from i2i.metrics.protocol import protocol
 from i2i.plugin import Plugin
 from i2i.training import checkpoint as checkpoints
-from i2i.training.best import load_best, start_from
+from i2i.training.best import load_best
 from i2i.training.checkpoint import Checkpoint
 from i2i.training.device import autocast_type, describe, resolve
 from i2i.training.evaluation import baselines, evaluate
+from i2i.training.fault import naming
 from i2i.training.fit import SCORED, Fitting, Outcome
 from i2i.training.observer import Observer
 from i2i.training.run import Run
+from i2i.training.start import Start, start_from
 from i2i.training.trainer import Trainer
 from i2i.version import __version__
 
@@ -31,7 +34,7 @@ class Session:
     """Opens device, data and networks, so that what is wrong with them is known before anything is written."""
 
     def __init__(
-        self, plugin: Plugin, config: RunConfig, observer: Observer | None = None, start: Run | None = None
+        self, plugin: Plugin, config: RunConfig, observer: Observer | None = None, start: Start | None = None
     ) -> None:
         self.plugin = plugin
         self.observer = Observer() if observer is None else observer
@@ -45,7 +48,7 @@ class Session:
                 f"Choose one of: {', '.join(known)}.",
             )
         self.splits = open_splits(config.data, plugin.kind, progress=self.observer.prepared)
-        self.config = _with_classes(config, self.splits)
+        self.config = with_classes(config, self.splits)
         for warning in self.splits.warnings:
             self.observer.said(warning)
         if len(self.splits.validation) < self.protocol.least:
@@ -55,12 +58,14 @@ class Session:
                 "Have more images, and data.validation above 0.",
             )
         game = self.build()
-        self.notes = list(game.notes())
+        with naming(game):
+            self.notes = list(game.notes())
         if start is not None:
-            start_from(game, start)
-            self.notes.append(f"starts from the best weights of {start.path}")
+            fresh = start_from(game, start)
+            self.notes.append(f"starts from the weights of {start.path}{_but(fresh)}")
         self._trainer = Trainer(game, config.objective, config.trainer, self.device)
-        game.demand()
+        with naming(game):
+            game.demand()
         self._resumed: Checkpoint | None = None
 
     def build(self) -> Game:
@@ -110,7 +115,11 @@ class Session:
         }
 
 
-def _with_classes(config: RunConfig, splits: Splits) -> RunConfig:
+def _but(fresh: Sequence[str]) -> str:
+    return f"; {' and '.join(fresh)}, of which it has none, begins anew" if fresh else ""
+
+
+def with_classes(config: RunConfig, splits: Splits) -> RunConfig:
     """`config` with the classes that the data has, which decide the networks."""
     if not splits.classes:
         return config

@@ -105,6 +105,12 @@ class ObjectiveConfig(Section):
     r2: PenaltyConfig = Field(default_factory=PenaltyConfig, description="half the squared gradient at fake images")
 
 
+class LeastSquares(ObjectiveConfig):
+    """The value function of the game, least squares by default."""
+
+    name: ObjectiveName = Field("lsgan", description=", ".join(get_args(ObjectiveName)))
+
+
 class ScheduleConfig(Section):
     """How the learning rate falls from its start."""
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from i2i.config import NonNegative, ObjectiveConfig, ObjectiveName, Positive, RunConfig, Section
-from i2i.nn.limits import Norm, check_patches
+from i2i.config import LeastSquares, NonNegative, Positive, RunConfig, Section
+from i2i.nn.limits import Norm, check_halvings, check_patches
 
 NORMS = "batch, instance, affine (instance with scale and shift) or none"
 
@@ -53,12 +53,6 @@ class CUTGame(Section):
     )
 
 
-class LeastSquares(ObjectiveConfig):
-    """The value function of the game, least squares by default."""
-
-    name: ObjectiveName = Field("lsgan", description=", ".join(get_args(ObjectiveName)))
-
-
 class CUTConfig(RunConfig):
     """A run of CUT."""
 
@@ -99,10 +93,6 @@ class CUTConfig(RunConfig):
 
     @model_validator(mode="after")
     def _size_suits_the_networks(self) -> CUTConfig:
-        size = self.data.size
-        if size % 4:
-            raise ValueError(
-                f"data.size {size} cannot be halved twice: choose a multiple of 4, such as {size // 4 * 4}"
-            )
-        check_patches(size, self.game.discriminator_layers)
+        check_halvings(self.data.size, 2)
+        check_patches(self.data.size, self.game.discriminator_layers)
         return self

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from i2i.config import NonNegative, ObjectiveConfig, ObjectiveName, Positive, RunConfig, Section, TrainerConfig
-from i2i.nn.limits import Norm, check_patches
+from i2i.config import LeastSquares, NonNegative, Positive, RunConfig, Section, TrainerConfig
+from i2i.nn.limits import Norm, check_halvings, check_patches
 
 
 class CycleGANGame(Section):
@@ -40,12 +40,6 @@ class CycleGANGame(Section):
         0.0,
         description="deviation, of a range from -1 to 1, of noise on what is translated back: against hidden details",
     )
-
-
-class LeastSquares(ObjectiveConfig):
-    """The value function of the game, least squares by default."""
-
-    name: ObjectiveName = Field("lsgan", description=", ".join(get_args(ObjectiveName)))
 
 
 class CycleGANTrainer(TrainerConfig):
@@ -89,10 +83,6 @@ class CycleGANConfig(RunConfig):
 
     @model_validator(mode="after")
     def _size_suits_the_networks(self) -> CycleGANConfig:
-        size = self.data.size
-        if size % 4:
-            raise ValueError(
-                f"data.size {size} cannot be halved twice: choose a multiple of 4, such as {size // 4 * 4}"
-            )
-        check_patches(size, self.game.discriminator_layers)
+        check_halvings(self.data.size, 2)
+        check_patches(self.data.size, self.game.discriminator_layers)
         return self

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from i2i.config import NonNegative, Positive, RunConfig, Section
-from i2i.nn.limits import Norm, check_patches
+from i2i.nn.limits import Norm, check_halvings, check_patches
 
 
 class Pix2PixGame(Section):
@@ -56,12 +56,7 @@ class Pix2PixConfig(RunConfig):
             needed = 2
         else:
             needed = self.game.depth if self.game.depth is not None else 5  # fewer see too little of the image
-        if _halvings(self.data.size) < needed:
-            step = 2**needed
-            raise ValueError(
-                f"data.size {self.data.size} cannot be halved {needed} times: choose a multiple of {step}, "
-                f"such as {max(1, round(self.data.size / step)) * step}"
-            )
+        check_halvings(self.data.size, needed)
         check_patches(self.data.size, self.game.discriminator_layers)
         return self
 

@@ -27,12 +27,13 @@ def subject(tmp_path_factory):
         yield Subject("short")
 
 
-def test_it_takes_few_lines_beside_its_networks(capsys):
+def test_it_takes_few_lines_beside_its_networks():
     files = [path for path in sorted((SHORT / "i2i_short").glob("*.py")) if path.name != "networks.py"]
     counts = {path.name: len(path.read_text().splitlines()) for path in files}
-    with capsys.disabled():
-        told = ", ".join(f"{name} {count}" for name, count in counts.items())
-        sys.stdout.write(f"\npix2pix takes {sum(counts.values())} lines beside its networks: {told}\n")
+    told = ", ".join(f"{name} {count}" for name, count in counts.items())
+    sys.stdout.write(
+        f"pix2pix takes {sum(counts.values())} lines beside its networks: {told}\n"
+    )  # `pytest -rP` shows it
     assert counts.keys() == {"__init__.py", "game.py"}
     assert sum(counts.values()) <= MOST
     assert max(len(line) for path in files for line in path.read_text().splitlines()) <= LONGEST

@@ -35,7 +35,7 @@ class Splits:
     `validation` is empty only where there is a single image or `DataConfig.validation` is 0; `test` is empty where the
     data has no such split. `description` is one sentence for the model; `warnings` are for the user to see once;
     `classes` are the names of the classes in the order of their numbers, or the colours of label maps; none where the
-    data has no classes.
+    data has no classes. `given`: whether there are inputs beside the targets, which are otherwise made of these.
     """
 
     train: Samples
@@ -44,6 +44,7 @@ class Splits:
     description: str
     warnings: list[str] = field(default_factory=list)
     classes: tuple[str, ...] = ()
+    given: bool = False
 
 
 def open_splits(config: DataConfig, kind: Kind = "paired", *, progress: Progress | None = None) -> Splits:
@@ -86,7 +87,7 @@ def open_splits(config: DataConfig, kind: Kind = "paired", *, progress: Progress
         raise DataError(f"data.source {config.source}: nothing is left to train on")
     sizes = f"{len(train)} to train, {len(validation)} to validate and {len(test)} to test"
     what = found.description or _described(kind, config, [sum(map(len, parts.values())) for parts in decoded], classes)
-    return Splits(train, validation, test, f"{what}{_how(kind, config)}: {sizes}.", said, classes)
+    return Splits(train, validation, test, f"{what}{_how(kind, config)}: {sizes}.", said, classes, _twofold(found))
 
 
 def _find(config: DataConfig, kind: Kind, progress: Progress | None) -> Found:

@@ -121,11 +121,6 @@ def check_config(config: DataConfig, *, given: bool) -> None:
         )
     if config.fit == "stretch":
         raise DataError("data.fit stretch: would bend what is to be made sharper", "Set data.fit to none, or to scale.")
-    if config.scale == 1 and not given:
-        raise DataError(
-            "data.scale 1: input and target would be one image",
-            "Give what is to be restored too, in DIR/A and DIR/B; or enlarge: data.scale=2 or more.",
-        )
     if given and (config.fit != "none" or config.rotate or config.zoom):
         raise DataError(
             "data.fit scale, data.rotate and data.zoom do not go with low resolutions that are given",

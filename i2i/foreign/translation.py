@@ -66,7 +66,9 @@ def unet(tensors: Tensors, asked: Asked) -> Layout | None:
         notes=(
             *_notes(tensors, norm, asked, size),
             "whether it had dropout is not in the file: none is in the model, 0.5 is in a training that begins with it",
-            *(["the skip connection comes last, as before 2017-09-22"] if asked.legacy_unet else []),
+            "the skip connection comes last, as before 2017-09-22"
+            if asked.legacy_unet
+            else "the skip connection comes first, as since 2017-09-22; of an older one, say so: --legacy-unet",
         ),
     )
 

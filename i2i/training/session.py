@@ -48,6 +48,11 @@ class Session:
                 f"Choose one of: {', '.join(known)}.",
             )
         self.splits = open_splits(config.data, plugin.kind, progress=self.observer.prepared)
+        if plugin.kind == "upscaled" and config.data.scale == 1 and not self.splits.given:
+            raise DataError(
+                "data.scale 1: input and target would be one image",
+                "Give what is to be restored too, in DIR/A and DIR/B; or enlarge: data.scale=2 or more.",
+            )
         self.config = with_classes(config, self.splits)
         for warning in self.splits.warnings:
             self.observer.said(warning)

@@ -52,17 +52,11 @@ def test_batches_depend_on_seed_and_number_alone(save, opened, kind, augmentatio
     assert all(batch["target"].shape == (4, 16, 16, 3) for batch in plain)
 
 
-def test_an_image_is_not_its_own_restoration(save, opened):
-    save("0.png")
-    with pytest.raises(DataError, match=r"data.scale 1[\s\S]*DIR/A and DIR/B"):
-        opened("upscaled", scale=1)
-
-
 @pytest.mark.parametrize("kind", LAYOUTS)
 def test_spread_takes_samples_evenly_as_evaluation_has_them(save, opened, kind):
     for name in LAYOUTS[kind]:
         save(name)
-    train = opened(kind, validation=0.0, scale=2).train
+    train = opened(kind, validation=0.0).train
     few = train.spread(2)
     chosen = [0, len(train) // 2]
     assert few.names == [train.names[index] for index in chosen]

@@ -97,7 +97,7 @@ def test_with_fewer_blocks_the_last_one_is_compared(blocks, layers):
     ("tree", "message"),
     [
         ({"data": {"input_channels": 1}}, r"data\.input_channels is 1 and data\.target_channels 3, but the generator"),
-        ({"data": {"size": 66}}, r"data\.size 66 cannot be halved twice: .* such as 64"),
+        ({"data": {"size": 66}}, r"data\.size 66 cannot be halved 2 times: .* such as 64"),
         ({"data": {"size": 16}}, r"discriminator_layers 3 leaves no patch .* data\.size of 24 or more"),
         ({"game": {"layers": ["down3"]}}, r"game\.layers: .* no layer 'down3': choose of .* block1 to block9"),
         ({"game": {"layers": ["block3"], "blocks": 2}}, r"no layer 'block3': choose of .* block1 to block2"),

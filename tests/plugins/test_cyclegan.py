@@ -104,7 +104,7 @@ def test_the_defaults_are_the_published_ones_whatever_else_is_set():
             {"data": {"target_channels": 1}, "game": {"skip": True, "lambda_identity": 0}},
             r"game\.skip adds the image .* data\.input_channels is 3 and data\.target_channels 1",
         ),
-        ({"data": {"size": 66}}, r"data\.size 66 cannot be halved twice: .* such as 64"),
+        ({"data": {"size": 66}}, r"data\.size 66 cannot be halved 2 times: .* such as 64"),
         ({"data": {"size": 16}}, r"discriminator_layers 3 leaves no patch .* data\.size of 24 or more"),
         ({"game": {"lambda_cycle": -1}}, r"game\.lambda_cycle: .*greater than or equal to 0"),
         ({"game": {"translation_nose": 0.1}}, r"game\.translation_nose: unknown key, did you mean 'translation_noise'"),

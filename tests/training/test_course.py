@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from i2i import api
-from i2i.errors import ConfigError, RunError
+from i2i.errors import ConfigError, DataError, RunError
 from i2i.training.best import best_checkpoint
 from i2i.training.observer import Observer
 from i2i.training.run import Run
@@ -128,4 +128,12 @@ def test_init_from_other_networks_or_from_nothing_is_refused_before_anything_is_
         api.train("pix2pix", {**small, "init": str(finished.path)}, out=tmp_path / "run")
     with pytest.raises(RunError, match="is no run"):
         api.train("pix2pix", {**small, "init": str(tmp_path)}, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_image_is_not_its_own_restoration(upscaling, tmp_path):
+    upscaling["data"]["scale"] = 1
+    upscaling["game"] |= {"network": "rrdbnet", "growth": 4}
+    with pytest.raises(DataError, match=r"data\.scale 1[\s\S]*DIR/A and DIR/B"):
+        api.train("srgan", upscaling, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()

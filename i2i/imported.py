@@ -227,8 +227,7 @@ def pictures(adopted: Adopted, folder: Path | None) -> dict[str, list[Pixels]]:
     for name, export in adopted.exports(adopted.game).items():
         side = _side(export)
         if chosen:
-            read = [images.to_pixels(images.read(path), export.channels_in) for path in chosen]
-            made[name] = [images.resize(_square(picture), side, side) for picture in read]
+            made[name] = [_fitted(path, side, export.channels_in) for path in chosen]
         else:
             made[name] = [_drawn(number, side, export.channels_in) for number in range(_DRAWN)]
     return made
@@ -239,11 +238,12 @@ def _side(export: Export) -> int:
     return -(-least // export.multiple) * export.multiple
 
 
-def _square(picture: Pixels) -> Pixels:
-    """The middle of the picture."""
-    side = min(picture.shape[:2])
-    top, left = ((extent - side) // 2 for extent in picture.shape[:2])
-    return picture[top : top + side, left : left + side]
+def _fitted(path: Path, side: int, channels: int) -> Pixels:
+    """The middle square of a picture, `[side, side, channels]`; raises ImageError."""
+    picture = images.to_pixels(images.read(path), channels)
+    whole = min(picture.shape[:2])
+    top, left = ((extent - whole) // 2 for extent in picture.shape[:2])
+    return images.resize(picture[top : top + whole, left : left + whole], side, side)
 
 
 def _drawn(number: int, side: int, channels: int) -> Pixels:

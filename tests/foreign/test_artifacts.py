@@ -10,7 +10,7 @@ import torch
 import i2i
 from i2i import api
 
-SLOW = pytest.mark.skipif(os.environ.get("I2I_SLOW") != "1", reason="takes ten minutes: set I2I_SLOW=1")
+SLOW = pytest.mark.skipif(os.environ.get("I2I_SLOW") != "1", reason="takes five minutes: set I2I_SLOW=1")
 NETWORKS = [("unet", 7), ("unet", 8), ("resnet", 6), ("resnet", 9)]  # halvings of the one, blocks of the other
 # As there, and instance norm with scale and shift, with biases before it and without.
 NORMS = [("batch", None), ("instance", None), ("none", None), ("affine", True), ("affine", False)]

@@ -62,8 +62,14 @@ def table(network, given, truth, known, made):
         "histogram matching, all": matched(given, known, together=True),
         "CycleGAN": made,
     }
+    compare(network, ways, truth)
+
+
+def compare(network, ways, truth):
+    """A row for each way, the first of which is copying."""
+    print("| way | kernel distance | of copying's | mean absolute error |\n|---|---|---|---|")
     real = features(network, truth)
-    copied = kernel_distance(features(network, given), real)
+    copied = kernel_distance(features(network, ways["copying"]), real)
     for name, pictures in ways.items():
         distance = kernel_distance(features(network, pictures), real)
         error = np.abs(pictures.astype(float) - truth).mean()
@@ -78,18 +84,24 @@ def draw(columns, path):
     images.write(drawn, path)
 
 
-def main():
-    """Trains where there is no run yet, then measures."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def played(plugin, said):
+    """The folder that is named, and a run in it on `earth`, which is trained where there is none; tells how long."""
+    parser = argparse.ArgumentParser(description=said)
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args().folder
     run = Run(folder / "run")
     if not run.model.is_file():
-        api.train("cyclegan", {"device": "cpu", "data": {"source": "earth"}}, out=run.path)
+        api.train(plugin, {"device": "cpu", "data": {"source": "earth"}}, out=run.path)
     facts = run.facts()
     taken = datetime.fromisoformat(facts["ended"]) - datetime.fromisoformat(facts["started"])
     best = facts["best"]["step"]
     print(f"{facts['step']} steps, the best of them {best}, scores and export: {taken.seconds} s; {facts['device']}")
+    return folder, run
+
+
+def main():
+    """Trains where there is no run yet, then measures."""
+    folder, run = played("cyclegan", __doc__)
     manifest = plugins.load("cyclegan")
     config = resolve(manifest.config, [read_yaml(run.config)])
     splits = open_splits(config.data, "unpaired")
@@ -104,7 +116,6 @@ def main():
             ("map to satellite", topographic, satellite, known[0], remade),
         ):
             print(f"\n{name}, {len(satellite)} tiles, {title}\n")
-            print("| way | kernel distance | of copying's | mean absolute error |\n|---|---|---|---|")
             table(network, *sides)
     draw((satellite, made, topographic), folder / "to-map.png")
     draw((topographic, remade, satellite), folder / "to-satellite.png")

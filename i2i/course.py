@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 from i2i.config import RunConfig, dump
 from i2i.errors import I2IError, PluginError
 from i2i.files import write_text
-from i2i.plugin import STRICT
+from i2i.plugin import STRICT, strict
 from i2i.training import checkpoint as checkpoints
 from i2i.training.fault import place, told
 from i2i.training.run import Run
@@ -132,7 +131,7 @@ def stages(manifest: Plugin, config: RunConfig) -> dict[str, RunConfig]:
     except I2IError:
         raise
     except Exception as error:  # a plugin may raise anything
-        if os.environ.get(STRICT) == "1":
+        if strict():
             raise
         where = place(error, manifest.game.partition(":")[0].partition(".")[0])
         raise PluginError(

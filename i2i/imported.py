@@ -30,6 +30,7 @@ from i2i.training.checkpoint import Best
 from i2i.training.fault import exported
 from i2i.training.run import Run
 from i2i.training.start import SUFFIX, save_start
+from i2i_export.cases import longest
 from i2i_export.run import Artifact, artifact, write, write_models
 
 MODEL = ".onnx"
@@ -225,17 +226,12 @@ def pictures(adopted: Adopted, folder: Path | None) -> dict[str, list[Pixels]]:
     chosen = found[:: -(-len(found) // _MOST) or 1]
     made = {}
     for name, export in adopted.exports(adopted.game).items():
-        side = _side(export)
+        side = longest(export, _SIDE)
         if chosen:
             made[name] = [_fitted(path, side, export.channels_in) for path in chosen]
         else:
             made[name] = [_drawn(number, side, export.channels_in) for number in range(_DRAWN)]
     return made
-
-
-def _side(export: Export) -> int:
-    least = max(_SIDE // export.scale, export.multiple if export.minimum is None else export.minimum)
-    return -(-least // export.multiple) * export.multiple
 
 
 def _fitted(path: Path, side: int, channels: int) -> Pixels:

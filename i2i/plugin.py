@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from importlib import import_module
 from importlib.machinery import ModuleSpec
 from importlib.metadata import Distribution, EntryPoint, distributions
-from types import TracebackType
+from traceback import walk_tb
 from typing import TYPE_CHECKING, Final, Literal, cast, get_args
 
 from i2i.config import RunConfig
@@ -75,7 +75,7 @@ class Plugin:
         except I2IError:
             raise
         except (Exception, SystemExit) as error:
-            if _strict():
+            if strict():
                 raise
             raise self._unbuilt(_cause(error, module)) from error
         for players in ("generators", "discriminators"):
@@ -133,7 +133,7 @@ class Entry:
             with redirect_stdout(sys.stderr):  # as in building
                 loaded = self.entry_point.load()
         except BaseException as error:  # a plugin may raise anything, SystemExit included
-            if _strict() or isinstance(error, KeyboardInterrupt):
+            if strict() or isinstance(error, KeyboardInterrupt):
                 raise
             raise self._broken(_cause(error, self.entry_point.value)) from error
         if not isinstance(loaded, Plugin):
@@ -211,6 +211,15 @@ def _entries(distribution: Distribution) -> Iterator[Entry]:
         yield Entry(point.name, *label, point)
 
 
+def innermost(error: BaseException, package: str) -> tuple[str, int] | None:
+    """File and line of the innermost code of `package` that the exception went through, if any."""
+    found = None
+    for frame, line in walk_tb(error.__traceback__):
+        if str(frame.f_globals.get("__name__", "")).partition(".")[0] == package:
+            found = frame.f_code.co_filename, line
+    return found
+
+
 def _fault(manifest: Plugin, name: str) -> str | None:
     """What is wrong with a manifest that its entry point calls `name`."""
     if manifest.api_version != API_VERSION:
@@ -228,13 +237,8 @@ def _fault(manifest: Plugin, name: str) -> str | None:
 
 def _cause(error: BaseException, module: str) -> str:
     """What went wrong, and where in the package of `module`."""
-    package = re.split(r"[.:]", module)[0]
-    place = ""
-    step: TracebackType | None = error.__traceback__
-    while step is not None:
-        if str(step.tb_frame.f_globals.get("__name__")).partition(".")[0] == package:
-            place = f" ({step.tb_frame.f_code.co_filename}:{step.tb_lineno})"
-        step = step.tb_next
+    found = innermost(error, re.split(r"[.:]", module)[0])
+    place = "" if found is None else f" ({found[0]}:{found[1]})"
     return f"{type(error).__name__}: {error}{place}"
 
 
@@ -262,5 +266,6 @@ def _plain(distribution: str) -> str:
     return re.sub(r"[-_.]+", "-", distribution).strip().lower()
 
 
-def _strict() -> bool:
+def strict() -> bool:
+    """Whether what goes wrong in a plugin is to be raised as it is."""
     return os.environ.get(STRICT) == "1"

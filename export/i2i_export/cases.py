@@ -31,7 +31,7 @@ class Cases:
 
 def of_images(samples: Samples, export: Export) -> Cases:
     """Evenly spaced samples, every second one for either; raises ExportError where there are none."""
-    side = _longest(export)
+    side = longest(export, _SIDE)
     most = max(_LEAST, min(_MOST, _MOST * _SIDE**2 // (side * export.scale) ** 2))
     chosen = samples.spread(2 * most)
     if not len(chosen):
@@ -45,7 +45,7 @@ def of_images(samples: Samples, export: Export) -> Cases:
 
 def of_pictures(pictures: Iterable[Pixels], export: Export) -> Cases:
     """Pictures uint8 `[H, W, C]`, at least one, every second one for either."""
-    side = _longest(export)
+    side = longest(export, _SIDE)
     inputs: list[Inputs] = [{INPUT: _cut(picture, side, export)[None]} for picture in pictures]
     fitting = inputs[::2]
     return Cases(fitting[:: -(-len(fitting) // _FITTED)], inputs[1::2] or inputs)
@@ -66,8 +66,9 @@ def of_noise(export: NoiseExport) -> Cases:
     return Cases(drawn(1, _FITTED), drawn(2, _MOST))  # 0 is the seed that users see first
 
 
-def _longest(export: Export) -> int:
-    return max(_least(export), _SIDE // export.scale // export.multiple * export.multiple)
+def longest(export: Export, side: int) -> int:
+    """Pixels along the side of a square of which images of about `side` pixels are made; at least what is taken."""
+    return max(_least(export), side // export.scale // export.multiple * export.multiple)
 
 
 def _least(export: Export) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Set
 from typing import Final, get_args
@@ -14,7 +13,7 @@ from i2i.config import ObjectiveName
 from i2i.errors import ConfigError, TrainingError
 from i2i.games.game import Batch, Game
 from i2i.games.penalties import PENALTIES
-from i2i.plugin import STRICT
+from i2i.plugin import strict
 from i2i.testing.check import ConformanceError, some
 from i2i.testing.settings import settings
 from i2i.testing.subject import Subject, Tree
@@ -126,7 +125,7 @@ def check_batch(subject: Subject) -> None:
                 warnings.simplefilter("ignore")
                 trainer.play([batch])
         except Exception as error:  # that is what is asked for, where it tells what is wrong
-            if os.environ.get(STRICT) == "1" or _tells(error, trainer.game):
+            if strict() or _tells(error, trainer.game):
                 continue
             raise ConformanceError(
                 f"{called(trainer.game)}: what it says of a batch {what} does not name it and the batch: {told(error)}",

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from traceback import walk_tb
 
 import torch
 from torch.nn.parameter import is_lazy
 
 from i2i.errors import I2IError, TrainingError
 from i2i.games.game import Batch, Export, Game, Match, NoiseExport
-from i2i.plugin import STRICT
+from i2i.plugin import STRICT, innermost, strict
 
 
 @contextmanager
@@ -27,7 +25,7 @@ def naming(game: Game, batches: Sequence[Batch] = ()) -> Iterator[None]:
     except (I2IError, MemoryError, torch.OutOfMemoryError):
         raise
     except Exception as error:  # a plugin may raise anything
-        if os.environ.get(STRICT) == "1":
+        if strict():
             raise
         where = place(error, type(game).__module__.partition(".")[0])
         held = f"; the batch holds {_held(batches[-1])}" if batches else ""
@@ -62,14 +60,13 @@ def told(error: BaseException) -> str:
 
 def place(error: BaseException, package: str) -> str | None:
     """The innermost line of `package` that the exception went through, such as `i2i_mine/game.py:31`, if any."""
-    found = None
-    for frame, line in walk_tb(error.__traceback__):
-        if str(frame.f_globals.get("__name__", "")).partition(".")[0] == package:
-            path = Path(frame.f_code.co_filename)
-            above = [index for index, part in enumerate(path.parts) if part == package]
-            below = path.parts[above[-1] :] if above else [path.name]  # a checkout may have the package's name, too
-            found = f"{'/'.join(below)}:{line}"
-    return found
+    found = innermost(error, package)
+    if found is None:
+        return None
+    path = Path(found[0])
+    above = [index for index, part in enumerate(path.parts) if part == package]
+    below = path.parts[above[-1] :] if above else [path.name]  # a checkout may have the package's name, too
+    return f"{'/'.join(below)}:{found[1]}"
 
 
 def check_shaped(game: Game) -> None:

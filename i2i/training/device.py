@@ -28,9 +28,12 @@ def resolve(name: str) -> torch.device:
     return device
 
 
-def autocast_type(device: torch.device, precision: Literal["auto", "float32", "bfloat16"]) -> torch.dtype | None:
-    """The type that networks compute in, or None for float32; `auto` takes bfloat16 where it is in hardware."""
-    if precision == "float32":
+Precision = Literal["auto", "float32", "bfloat16", "float64"]
+
+
+def autocast_type(device: torch.device, precision: Precision) -> torch.dtype | None:
+    """The type that networks compute in, or None for their own; `auto` takes bfloat16 where it is in hardware."""
+    if precision in ("float32", "float64"):
         return None
     if precision == "bfloat16":
         return torch.bfloat16

@@ -1,20 +1,10 @@
-"""What a run is told to do: typed sections with defaults, and one function that lays YAML and options over them.
-
-Every mistake is reported at once, each with the place it was written and the nearest key that exists.
-"""
+"""What a run is told to do, as typed sections with defaults."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import Annotated, Final, Literal, get_args
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-from pydantic_core import ErrorDetails
-
-from i2i.errors import ConfigError, did_you_mean
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -61,6 +51,8 @@ class DataConfig(Section):
     )
     cache: Fraction = Field(0.25, description="fraction of the free memory that decoded images may take; 0: none")
     workers: int | None = Field(None, ge=0, description="threads that read ahead; null: one per core, 8 at most")
+    links: bool = Field(False, description="follow symbolic links that lead out of the folder")
+    max_bytes: Positive = Field(512 * 2**20, description="a file that is larger is refused")
 
     @field_validator("classes", mode="before")
     @classmethod
@@ -91,6 +83,10 @@ class PenaltyConfig(Section):
 ObjectiveName = Literal["minimax", "nonsaturating", "lsgan", "hinge", "wasserstein", "relativistic"]
 
 
+LABELLED: Final = ("minimax", "nonsaturating", "lsgan")
+"""The objectives that compare logits with labels."""
+
+
 class ObjectiveConfig(Section):
     """The value function of the game."""
 
@@ -119,11 +115,27 @@ class ScheduleConfig(Section):
     warmup: Annotated[int, Field(ge=0)] = Field(0, description="steps over which the rate first rises from nothing")
 
 
+class GuardConfig(Section):
+    """What is done about losses and gradients that are not finite, and losses that explode."""
+
+    explosion: NonNegative = Field(
+        1000.0, description="a loss explodes at so many times its running mean, or 1 if that is less; 0: never"
+    )
+    attempts: Annotated[int, Field(ge=0)] = Field(
+        3, description="times to go back to the last checkpoint, without getting past the trouble, before it stops"
+    )
+    skip: bool = Field(True, description="leave out the batches of that step when it is tried again")
+    rate: float = Field(0.5, gt=0, le=1, description="what the learning rates are multiplied by from then on")
+
+
 class TrainerConfig(Section):
     """Time: how long, how fast, how often."""
 
     steps: Positive = Field(20_000, description="moves of the generators")
-    batch: Positive = Field(1, description="images in one move")
+    batch: Positive = Field(1, description="images in one move, over all processes")
+    accumulate: Positive = Field(
+        1, description="parts in which a batch is played, one after the other, for lack of memory; gradients add up"
+    )
     k: Positive = Field(1, description="moves of the discriminators to one of the generators")
     lr: float = Field(2e-4, gt=0, allow_inf_nan=False, description="Adam's learning rate")
     discriminator_lr: float | None = Field(
@@ -135,8 +147,9 @@ class TrainerConfig(Section):
     schedule: ScheduleConfig = Field(default_factory=ScheduleConfig, description="of the learning rates")
     pool: Annotated[int, Field(ge=0)] = Field(0, description="earlier fakes kept to show the discriminators again")
     ema: float = Field(0.999, ge=0, lt=1, description="decay of the running average of the generators' weights; 0: off")
-    precision: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", description="of the networks' arithmetic; auto: bfloat16 where the hardware has it"
+    precision: Literal["auto", "float32", "bfloat16", "float64"] = Field(
+        "auto",
+        description="of the networks; auto: bfloat16 where the hardware has it; float64: to compare machines",
     )
     channels_last: bool = Field(True, description="keep the channels of a pixel side by side in memory: faster")
     fused: bool = Field(True, description="one kernel for all of Adam: faster")
@@ -148,11 +161,43 @@ class TrainerConfig(Section):
         None, description="validation metric that names the best checkpoint; null: the plugin's choice"
     )
     keep: Positive = Field(2, description="newest checkpoints that are kept beside the best")
+    keep_every: Positive | None = Field(None, description="checkpoints at multiples of so many steps are kept for good")
+    guard: GuardConfig = Field(default_factory=GuardConfig, description="against losses that are no numbers")
 
     @property
     def validation_interval(self) -> int:
         """Steps between validations."""
         return self.validate_every if self.validate_every is not None else max(1, self.steps // 20)
+
+
+class AugmentConfig(Section):
+    """Differentiable augmentation of all that discriminators see (DiffAugment, arXiv:2006.10738)."""
+
+    colour: bool = Field(False, description="brightness, saturation and contrast")
+    translation: bool = Field(False, description="shift by up to an eighth")
+    cutout: bool = Field(False, description="grey out a square of half the side")
+    probability: Fraction = Field(1.0, description="of each for each image; where adaptive: to begin with, often 0")
+    adaptive: bool = Field(
+        False, description="let the probability follow how sure the discriminators are of real images"
+    )
+    target: Fraction = Field(0.6, description="adaptive: mean sign of the logits of real images that is aimed at")
+    speed: Positive = Field(500_000, description="adaptive: images in which the probability can go from 0 to 1")
+
+
+class StabilityConfig(Section):
+    """What keeps a game stable, whatever the networks."""
+
+    smoothing: float = Field(
+        0.0, ge=0, lt=0.5, description="one-sided: real images are labelled 1 minus this; often 0.1"
+    )
+    spectral: bool = Field(False, description="spectral norm on every layer of the discriminators")
+    instance_noise: NonNegative = Field(
+        0.0, description="deviation of noise on all that discriminators see, in [-1, 1]; often 0.1"
+    )
+    noise_until: float = Field(
+        0.5, gt=0, le=1, description="fraction of the steps over which that noise falls to nothing"
+    )
+    augment: AugmentConfig = Field(default_factory=AugmentConfig, description="of what discriminators see")
 
 
 class RunConfig(Section):
@@ -166,169 +211,14 @@ class RunConfig(Section):
     )
     data: DataConfig = Field(default_factory=DataConfig, description="images")
     objective: ObjectiveConfig = Field(default_factory=ObjectiveConfig, description="the game's value")
+    stability: StabilityConfig = Field(default_factory=StabilityConfig, description="against games that go wrong")
     trainer: TrainerConfig = Field(default_factory=TrainerConfig, description="time")
 
-
-Config = TypeVar("Config", bound=RunConfig)
-Tree = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Layer:
-    """A part of a configuration and where it was written; later layers win."""
-
-    origin: str
-    tree: Tree
-
-
-def read_yaml(path: Path) -> Layer:
-    """The layer in a YAML file; raises ConfigError where it cannot be read or is no mapping."""
-    try:
-        tree = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeyLoader)
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}", "Give the path of a YAML file.") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not valid YAML: {error}") from error
-    if tree is None:
-        tree = {}
-    if not isinstance(tree, dict):
-        raise ConfigError(f"{path}: holds a {type(tree).__name__}, not a mapping of keys to values")
-    return Layer(str(path), tree)
-
-
-def parse_assignment(text: str) -> Layer:
-    """The layer of one `a.b=value`, its value read as YAML; raises ConfigError where it is no assignment."""
-    key, equals, value = text.partition("=")
-    parts = key.strip().split(".")
-    if not equals or not all(parts):
-        raise ConfigError(f"--set {text}: not of the form key=value", "For example: --set trainer.steps=1000")
-    try:
-        tree: object = yaml.load(value, _UniqueKeyLoader)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"--set {text}: the value is not valid YAML") from error
-    for part in reversed(parts):
-        tree = {part: tree}
-    assert isinstance(tree, dict)
-    return Layer("--set", tree)
-
-
-def resolve(model: type[Config], layers: Sequence[Layer]) -> Config:
-    """Lays `layers` over the defaults of `model`; raises one ConfigError that names every mistake and its place."""
-    merged: dict[str, Any] = {}
-    origins: dict[tuple[str, ...], str] = {}
-    for layer in layers:
-        _lay(merged, layer.tree, layer.origin, origins, ())
-    try:
-        return model.model_validate(merged)
-    except ValidationError as error:
-        lines = [_line(model, detail, origins) for detail in error.errors(include_url=False)]
-        raise ConfigError(
-            "\n".join(lines), "`i2i train PLUGIN --print-config` lists every key with its default."
-        ) from None
-
-
-def dump(config: RunConfig) -> str:
-    """The configuration as YAML that `resolve` reads back, each key with what it means."""
-    return "\n".join(_yaml_lines(config, 0)) + "\n"
-
-
-def _lay(
-    onto: dict[str, Any], tree: Tree, origin: str, origins: dict[tuple[str, ...], str], at: tuple[str, ...]
-) -> None:
-    for raw, value in tree.items():
-        key = str(raw)
-        origins[*at, key] = origin
-        if isinstance(value, Mapping):
-            below = onto.get(key)
-            onto[key] = dict(below) if isinstance(below, dict) else {}
-            _lay(onto[key], value, origin, origins, (*at, key))
-        else:
-            onto[key] = value
-
-
-def _line(model: type[BaseModel], detail: ErrorDetails, origins: Mapping[tuple[str, ...], str]) -> str:
-    path = tuple(str(part) for part in detail["loc"])
-    origin = next((origins[path[:n]] for n in range(len(path), 0, -1) if path[:n] in origins), "configuration")
-    where = f"{origin}: {'.'.join(path)}" if path else origin
-    if detail["type"] == "extra_forbidden":
-        known = _keys_at(model, path[:-1])
-        return f"{where}: unknown key{did_you_mean(path[-1], known) or _elsewhere(model, path[-1])}"
-    message = detail["msg"].removeprefix("Value error, ")
-    message = message[0].lower() + message[1:]
-    if detail["type"] == "missing" or isinstance(detail["input"], Mapping):
-        return f"{where}: {message}"
-    guess = ""
-    if detail["type"] == "literal_error" and isinstance(detail["input"], str):
-        guess = did_you_mean(detail["input"], _choices_at(model, path))
-    return f"{where}: {message}, not {detail['input']!r}{guess}"
-
-
-def _keys_at(model: type[BaseModel], path: Sequence[str]) -> Iterator[str]:
-    section = _section_at(model, path)
-    if section is not None:
-        yield from section.model_fields
-
-
-def _section_at(model: type[BaseModel], path: Sequence[str]) -> type[BaseModel] | None:
-    here: type[BaseModel] = model
-    for part in path:
-        field = here.model_fields.get(part)
-        if field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
-            return None
-        here = field.annotation
-    return here
-
-
-def _choices_at(model: type[BaseModel], path: Sequence[str]) -> list[str]:
-    section = _section_at(model, path[:-1])
-    field = section.model_fields.get(path[-1]) if section else None
-    return [str(choice) for choice in get_args(field.annotation)] if field else []
-
-
-def _elsewhere(model: type[BaseModel], key: str) -> str:
-    """For a key that stands in the wrong section: where it belongs."""
-    for path, known in _all_keys(model, ()):
-        if known == key:
-            return f", did you mean '{'.'.join((*path, known))}'?"
-    return ""
-
-
-def _all_keys(model: type[BaseModel], at: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
-    for name in model.model_fields:
-        yield at, name
-        below = _section_at(model, [name])
-        if below is not None:
-            yield from _all_keys(below, (*at, name))
-
-
-def _yaml_lines(section: BaseModel, depth: int) -> Iterator[str]:
-    indent = "  " * depth
-    for name, field in type(section).model_fields.items():
-        value = getattr(section, name)
-        comment = f"  # {' '.join(field.description.split())}" if field.description else ""
-        if isinstance(value, BaseModel) and type(value).model_fields:
-            yield f"{indent}{name}:{comment}"
-            yield from _yaml_lines(value, depth + 1)
-        else:
-            plain = section.model_dump(mode="json", include={name})[name]
-            yield f"{indent}{name}: {_scalar(plain)}{comment}"
-
-
-def _scalar(value: object) -> str:
-    """One line of YAML; what a terminal could not show is escaped, or it would break the line."""
-    printable = str(value).isprintable()
-    text = yaml.safe_dump(value, default_flow_style=True, width=10_000, allow_unicode=printable)
-    return text.removesuffix("...\n").strip(" \n")
-
-
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """PyYAML's safe loader, which otherwise takes the last of two equal keys in silence."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key!r} stands there twice", node.start_mark
-                )
-        return super().construct_mapping(node, deep)
+    @model_validator(mode="after")
+    def _smoothing_has_labels(self) -> RunConfig:
+        if self.stability.smoothing > 0 and self.objective.name not in LABELLED:
+            raise ValueError(
+                f"stability.smoothing {self.stability.smoothing:g}: objective.name {self.objective.name} has no labels "
+                f"to smooth; {', '.join(LABELLED)} have"
+            )
+        return self

@@ -1,0 +1,47 @@
+"""What a run is told to do: typed sections with defaults, and one function that lays YAML and options over them."""
+
+from i2i.config.layers import Config, Layer, Tree, dump, parse_assignment, read_yaml, resolve
+from i2i.config.sections import (
+    LABELLED,
+    AugmentConfig,
+    DataConfig,
+    Fraction,
+    GuardConfig,
+    LeastSquares,
+    NonNegative,
+    ObjectiveConfig,
+    ObjectiveName,
+    PenaltyConfig,
+    Positive,
+    RunConfig,
+    ScheduleConfig,
+    Section,
+    StabilityConfig,
+    TrainerConfig,
+)
+
+__all__ = [
+    "LABELLED",
+    "AugmentConfig",
+    "Config",
+    "DataConfig",
+    "Fraction",
+    "GuardConfig",
+    "Layer",
+    "LeastSquares",
+    "NonNegative",
+    "ObjectiveConfig",
+    "ObjectiveName",
+    "PenaltyConfig",
+    "Positive",
+    "RunConfig",
+    "ScheduleConfig",
+    "Section",
+    "StabilityConfig",
+    "TrainerConfig",
+    "Tree",
+    "dump",
+    "parse_assignment",
+    "read_yaml",
+    "resolve",
+]

@@ -1,33 +1,54 @@
-"""Image files to and from uint8 arrays: formats, bit depths, orientation, alpha and limits, by Pillow."""
+"""Image files to and from uint8 arrays: formats, bit depths, orientation and alpha, by Pillow."""
 
 from __future__ import annotations
 
 import io
 import os
-import struct
+import warnings
 import zlib
-from contextlib import contextmanager
 from pathlib import Path
-from threading import Lock
-from typing import IO, TYPE_CHECKING, Any, Final, final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from i2i import metadata
 from i2i.errors import ImageError
 from i2i.files import replacing
 from i2i.metadata import NOTHING, Metadata
+from i2i.pillow import BROKEN, FORMATS, MAX_BYTES, MAX_PIXELS, opening
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from PIL import ImageFile
+__all__ = [
+    "FOREIGN",
+    "FORMATS",
+    "LOSSY",
+    "MAX_BYTES",
+    "MAX_PIXELS",
+    "MODES",
+    "QUALITY",
+    "SUFFIXES",
+    "WRITABLE",
+    "Pixels",
+    "check_writable",
+    "encode",
+    "encode_for",
+    "find",
+    "from_pixels",
+    "opening",
+    "plain",
+    "read",
+    "read_whole",
+    "resize",
+    "to_pixels",
+    "write",
+]
 
 Pixels = NDArray[np.uint8]
 
-FORMATS: Final = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
 SUFFIXES: Final = frozenset(
     {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm", ".pgm", ".pbm", ".pnm"}
 )
@@ -47,49 +68,23 @@ FOREIGN: Final = frozenset(  # of images that are neither read nor written here
 QUALITY: Final = 95  # of JPEG and WebP: hardly visible, at a third of a PNG's size
 LOSSY: Final = ("JPEG", "WEBP")
 MODES: Final = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
-MAX_PIXELS: Final = 89_478_485  # a quarter of a GiB as RGB; Pillow warns from here on
-_TOO_LARGE = "Make it smaller, or allow more with --max-pixels."
-_BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, struct.error, zlib.error)
 
 
-@final
-class _Pillow:
-    """Pillow's own limit, which is the process's, and is raised for as long as an image is read that may be larger."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._wanted: list[int] = []
-        self._own: int | None = None
-
-    @contextmanager
-    def allowing(self, pixels: int) -> Iterator[None]:
-        """Lets images of so many pixels be opened, in any number of threads."""
-        with self._lock:
-            if not self._wanted:
-                self._own = Image.MAX_IMAGE_PIXELS
-            self._wanted.append(pixels)
-            self._set()
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._wanted.remove(pixels)
-                self._set()
-
-    def _set(self) -> None:
-        Image.MAX_IMAGE_PIXELS = None if self._own is None else max(self._own, *self._wanted, 0)
-
-
-_pillow: Final = _Pillow()
-
-
-def read(source: Path | bytes, *, name: str | None = None, max_pixels: int = MAX_PIXELS) -> Image.Image:
+def read(
+    source: Path | bytes,
+    *,
+    name: str | None = None,
+    max_pixels: int = MAX_PIXELS,
+    max_bytes: int | None = None,
+    heard: Callable[[str], None] | None = None,
+) -> Image.Image:
     """Decodes an image file (or its bytes) to mode L, LA, RGB or RGBA, upright, 8 bits a channel, without metadata.
 
     16-bit grey is scaled to 8 bits; palettes, CMYK, YCbCr and LAB become RGB; of several frames the first is taken.
-    Raises ImageError, which names the file, for anything that is no whole image of an allowed format and size.
+    max_bytes, heard: as in `opening`. Raises ImageError, which names the file, for anything that is no whole image of
+    an allowed format and size.
     """
-    return read_whole(source, name=name, max_pixels=max_pixels)[0]
+    return read_whole(source, name=name, max_pixels=max_pixels, max_bytes=max_bytes, heard=heard)[0]
 
 
 def read_whole(
@@ -97,6 +92,8 @@ def read_whole(
     *,
     name: str | None = None,
     max_pixels: int = MAX_PIXELS,
+    max_bytes: int | None = None,
+    heard: Callable[[str], None] | None = None,
     everything: bool = False,
     before: Callable[[int, int], None] | None = None,
 ) -> tuple[Image.Image, Metadata]:
@@ -105,36 +102,13 @@ def read_whole(
     before: called with width and height when they are known and before memory is taken for them.
     """
     where = name if name is not None else (str(source) if isinstance(source, Path) else "image")
-    with opening(source if isinstance(source, Path) else io.BytesIO(source), where, max_pixels) as opened:
+    file = source if isinstance(source, Path) else io.BytesIO(source)
+    with opening(file, where, max_pixels, max_bytes=max_bytes, heard=heard) as opened:
         if before is not None:
             before(*opened.size)
         opened.load()
         beside = metadata.of(opened, everything=everything)
         return _bare(_eight_bit(_upright(opened), where)), beside
-
-
-@contextmanager
-def opening(source: Path | IO[bytes], where: str, max_pixels: int = MAX_PIXELS) -> Iterator[ImageFile.ImageFile]:
-    """Yields the image as Pillow opens it: its header is read, its pixels are not.
-
-    Errors, inside too, become ImageError about `where`, for anything that is no image of an allowed format and size.
-    """
-    try:
-        with _pillow.allowing(max_pixels), Image.open(source, formats=FORMATS) as opened:
-            width, height = opened.size
-            if width * height > max_pixels:
-                raise ImageError(f"{where}: {width} x {height} pixels, over the limit of {max_pixels:,}", _TOO_LARGE)
-            yield opened
-    except UnidentifiedImageError:
-        raise ImageError(f"{where}: not an image that can be read", f"Readable: {', '.join(FORMATS)}.") from None
-    except Image.DecompressionBombError:
-        raise ImageError(f"{where}: claims more pixels than the limit of {max_pixels:,}", _TOO_LARGE) from None
-    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
-        raise ImageError(f"{where}: {error.strerror}") from None
-    except MemoryError:
-        raise ImageError(f"{where}: does not fit into memory", "Make it smaller.") from None
-    except _BROKEN as error:
-        raise ImageError(f"{where}: broken: {error}", "Restore the file or remove it.") from None
 
 
 def plain(image: Image.Image, where: str = "image") -> Image.Image:
@@ -189,7 +163,7 @@ def encode_for(image: Image.Image, path: Path, *, quality: int = QUALITY, beside
     check_writable(path)
     try:
         return encode(image, path.suffix.lower(), quality=quality, beside=beside)
-    except _BROKEN as error:  # for one, JPEG ends at 65,535 pixels a side and WebP at 16,383
+    except BROKEN as error:  # for one, JPEG ends at 65,535 pixels a side and WebP at 16,383
         raise ImageError(
             f"{path}: cannot be written as {path.suffix} at {image.width} x {image.height} pixels: {error}",
             "Write a .png instead.",
@@ -238,7 +212,8 @@ def _bare(image: Image.Image) -> Image.Image:
 def _upright(image: Image.Image) -> Image.Image:
     try:
         return ImageOps.exif_transpose(image)
-    except _BROKEN:  # EXIF that cannot be parsed says nothing about the orientation
+    except BROKEN as error:  # which says nothing about the orientation
+        warnings.warn(f"EXIF that cannot be read: {error}", stacklevel=2)
         return image.copy()
 
 

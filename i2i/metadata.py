@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -93,8 +94,9 @@ def _exif(opened: Image.Image) -> bytes | None:
             inner = exif.get_ifd(part)
             kept.get_ifd(part).update({tag: value for tag, value in inner.items() if tag not in _UNTRUE})
         return kept.tobytes()
-    except (OSError, SyntaxError, ValueError, KeyError, TypeError, IndexError, AttributeError, struct.error):
-        return None  # damaged EXIF is no reason to lose the image
+    except (OSError, SyntaxError, ValueError, KeyError, TypeError, IndexError, AttributeError, struct.error) as error:
+        warnings.warn(f"EXIF that cannot be read: {error}", stacklevel=2)
+        return None  # which is no reason to lose the image
 
 
 def _bytes(info: Mapping[Any, Any], key: str) -> bytes | None:

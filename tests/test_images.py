@@ -1,6 +1,8 @@
 import io
 import struct
+import threading
 import tracemalloc
+import warnings
 import zlib
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from PIL import Image
 
 from i2i import images
 from i2i.errors import I2IError, ImageError
+from i2i.pillow import ImageWarning
 
 RNG = np.random.default_rng(0)
 COLOURS = RNG.integers(0, 256, (5, 7, 3), dtype=np.uint8)
@@ -277,3 +280,91 @@ def test_16_bit_grey_takes_little_more_memory_than_its_values() -> None:
     finally:
         tracemalloc.stop()
     assert peak < 600 * 900 * 10
+
+
+def short_exif(path: Path) -> Path:
+    """A sound picture whose EXIF promises 65,535 characters and ends before them: Pillow warns of it."""
+    entry = struct.pack("<HHHII", 1, 0x010E, 2, 65_535, 26) + bytes(4)
+    return saved(path, Image.new("RGB", (7, 5)), exif=b"Exif\0\0II*\0\x08\0\0\0" + entry + b"few")
+
+
+def test_what_pillow_warns_of_names_each_file_it_is_true_of(tmp_path: Path) -> None:
+    paths = [short_exif(tmp_path / name) for name in ("a.jpg", "b.jpg")]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        for path in paths:
+            assert images.read(path).size == (7, 5)
+    told = [str(each.message) for each in caught if issubclass(each.category, ImageWarning)]
+    assert len(told) == len(caught) == 2
+    assert all(
+        text.startswith(f"{path}: ") and "Skipping tag 270" in text for text, path in zip(told, paths, strict=True)
+    )
+
+
+def test_who_listens_hears_it_instead(tmp_path: Path) -> None:
+    heard: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        images.read(short_exif(tmp_path / "a.jpg"), heard=heard.append)
+        images.read(saved(tmp_path / "b.jpg", Image.new("RGB", (7, 5))), heard=heard.append)
+    assert not caught
+    assert ["Skipping tag 270" in text for text in heard] == [True]
+
+
+def test_warnings_of_others_go_their_own_way(tmp_path: Path) -> None:
+    path = short_exif(tmp_path / "a.jpg")
+    ready, done = threading.Event(), threading.Event()
+
+    def other() -> None:
+        ready.wait(10)
+        warnings.warn("of another thread", stacklevel=1)
+        done.set()
+
+    thread = threading.Thread(target=other)
+    heard: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        thread.start()
+        with images.opening(path, "a", heard=heard.append):
+            ready.set()
+            assert done.wait(10)
+        warnings.warn("of this thread, later", stacklevel=1)
+    thread.join()
+    assert [str(each.message) for each in caught] == ["of another thread", "of this thread, later"]
+    assert len(heard) == 1
+
+
+def test_the_warning_of_too_many_pixels_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 50)
+    data = images.encode(Image.new("RGB", (10, 9)), ".png")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(ImageError, match="10 x 9 pixels, over the limit of 60"):
+            images.read(data, max_pixels=60)
+        assert images.read(data, max_pixels=90).size == (10, 9)
+    assert Image.MAX_IMAGE_PIXELS == 50
+
+
+def test_the_filters_of_the_program_still_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = images.encode(Image.new("RGB", (10, 9)), ".png")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        assert images.read(data).size == (10, 9)
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 80)
+        with pytest.raises(Image.DecompressionBombWarning):
+            Image.open(io.BytesIO(data))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        images.read(data)
+        Image.open(io.BytesIO(data)).close()
+    assert not caught
+
+
+def test_what_is_not_about_the_image_is_not_taken_for_it() -> None:
+    heard: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with images.opening(io.BytesIO(images.encode(Image.new("RGB", (3, 3)), ".png")), "a", heard=heard.append):
+            warnings.warn("a file of the program", ResourceWarning, stacklevel=1)
+    assert not heard
+    assert [str(each.message) for each in caught] == ["a file of the program"]

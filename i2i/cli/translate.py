@@ -136,8 +136,6 @@ def command(
         _check_pipe(inputs, as_json, resume)
     if inputs.count(_PIPE) > 1:
         raise I2IError("stdin holds one image, and - is given twice", "Give it once.")
-    # What Pillow warns of, it then either reads or refuses with an error of ours that names the file.
-    warnings.filterwarnings("ignore", module=r"PIL\.")
     done: list[Result] = []
 
     def interrupted() -> str:
@@ -146,12 +144,14 @@ def command(
     with interruptible(interrupted):
         from i2i.files import DiskFullError
         from i2i.images import MAX_PIXELS
+        from i2i.pillow import ImageWarning
         from i2i.runtime.folder.amount import little, many
         from i2i.runtime.folder.jobs import plan
         from i2i.runtime.folder.rendering import Rendering
         from i2i.runtime.model.find import find_model, read_description
         from i2i.runtime.translator import Translator
 
+        warnings.simplefilter("ignore", ImageWarning)  # a note says it
         _check_quality(quality, form, inputs, None if to_stdout else output)
         named = model_or_newest(model, "image")
         path = find_model(named, direction)
@@ -245,6 +245,7 @@ def _frames(tasks: list[Job | Refused]) -> int:
 def _to_stdout(translator: Translator, given: str | bytes, form: Format | None, rendering: Rendering) -> None:
     from i2i.images import QUALITY, encode, read_whole
     from i2i.runtime.folder.jobs import suffix_of
+    from i2i.runtime.folder.rendering import joined, remarks
 
     source, name = (given, "stdin") if isinstance(given, bytes) else (Path(given), given)
     image, beside = read_whole(source, name=name, max_pixels=rendering.max_pixels, everything=rendering.keep_metadata)
@@ -254,7 +255,7 @@ def _to_stdout(translator: Translator, given: str | bytes, form: Format | None, 
         encoded = encode(made, suffix, quality=rendering.quality or QUALITY, beside=beside)
     except MemoryError:
         raise ImageError(f"{name}: does not fit into memory", "Make it smaller.") from None
-    note = translator.approximate(*image.size)  # only now known: memory may not have sufficed
+    note = joined(*remarks(source, name, rendering), translator.approximate(*image.size))  # only now known
     if note is not None:
         click.echo(f"note: {note}", err=True)
     sys.stdout.buffer.write(encoded)

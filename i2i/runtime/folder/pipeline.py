@@ -28,7 +28,7 @@ from i2i.runtime.folder.jobs import Job, refuse_existing
 from i2i.runtime.folder.lanes import Budget, ClosedError, Ready
 from i2i.runtime.folder.manifest import Made, Manifest, digest, open_manifest, weigh
 from i2i.runtime.folder.parts import parts
-from i2i.runtime.folder.rendering import PLAIN, Rendering, Result
+from i2i.runtime.folder.rendering import PLAIN, Rendering, Result, joined, remarks
 from i2i.runtime.strips.large import is_large
 
 if TYPE_CHECKING:
@@ -78,6 +78,7 @@ class _Image:
     picture: Image.Image | None
     made: Made | None
     seconds: float
+    remarks: tuple[str, ...]
     beside: Metadata = NOTHING
     pixels: int = 0  # of the budget
 
@@ -160,8 +161,9 @@ class _Run:
             if isinstance(made, Result):
                 result.set_result(made)
                 return
+            said = remarks(job.source, job.name, self._rendering) if job.kind == "image" else ()
             if self._is_for_parts(job):
-                self._ready.put((0, 0), _Image(job, result, None, made, perf_counter() - start))
+                self._ready.put((0, 0), _Image(job, result, None, made, perf_counter() - start, said))
                 return
             picture, beside = read_whole(
                 job.source,
@@ -176,7 +178,7 @@ class _Run:
             self._budget.give_back(taken)
             self._fail(job, result, error, perf_counter() - start)
         else:
-            image = _Image(job, result, picture, made, perf_counter() - start, beside, taken)
+            image = _Image(job, result, picture, made, perf_counter() - start, said, beside, taken)
             self._ready.put((picture.height, picture.width), image)
 
     def _is_for_parts(self, job: Job) -> bool:
@@ -245,7 +247,9 @@ class _Run:
             self._fail(job, image.result, error, image.seconds + perf_counter() - start)
         else:
             seconds = image.seconds + perf_counter() - start
-            image.result.set_result(Result(job.name, job.target, picture.size, seconds, note=note))
+            image.result.set_result(
+                Result(job.name, job.target, picture.size, seconds, note=joined(*image.remarks, note))
+            )
         finally:
             self._budget.give_back(image.pixels)
 
@@ -278,7 +282,7 @@ class _Run:
             self._fail(job, image.result, mine, image.seconds + perf_counter() - start)
         else:
             seconds = image.seconds + perf_counter() - start
-            image.result.set_result(Result(job.name, job.target, size, seconds, note=note))
+            image.result.set_result(Result(job.name, job.target, size, seconds, note=joined(*image.remarks, note)))
 
     @staticmethod
     def _fail(job: Job, result: Future[Result], error: BaseException, seconds: float) -> None:

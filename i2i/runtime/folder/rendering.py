@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from i2i import header
 from i2i.errors import I2IError
 from i2i.images import MAX_PIXELS
 
@@ -38,4 +39,15 @@ class Result:
     seconds: float = 0.0  # reading, translating and writing, without waiting
     error: I2IError | None = None
     kept: bool = False  # an earlier call made it
-    note: str | None = None  # why it is an approximation, where it is one
+    note: str | None = None  # what of the input is changed or left out, and why the result is an approximation
+
+
+def remarks(source: Path | bytes, name: str, rendering: Rendering) -> tuple[str, ...]:
+    """What of an image file is changed or left out when it is decoded; raises ImageError as `images.read` does."""
+    found = header.read(source, name=name, max_pixels=rendering.max_pixels)
+    return tuple(f"an input {remark}" for remark in found.remarks)
+
+
+def joined(*notes: str | None) -> str | None:
+    """Several notes as one; None where there are none."""
+    return "; ".join(note for note in notes if note) or None

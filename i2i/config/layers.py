@@ -5,10 +5,10 @@ Every mistake is reported at once, each with the place it was written and the ne
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, Final, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -19,6 +19,7 @@ from i2i.errors import ConfigError, did_you_mean
 
 Config = TypeVar("Config", bound=RunConfig)
 Tree = Mapping[str, Any]
+_MOST: Final = 10_000  # keys in a mapping; of a short file, all keys and values with what its aliases stand for
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Layer:
 def read_yaml(path: Path) -> Layer:
     """The layer in a YAML file; raises ConfigError where it cannot be read or is no mapping."""
     try:
-        tree = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeyLoader)
+        tree = _parse(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}", "Give the path of a YAML file.") from error
     except yaml.YAMLError as error:
@@ -51,7 +52,7 @@ def parse_assignment(text: str) -> Layer:
     if not equals or not all(parts):
         raise ConfigError(f"--set {text}: not of the form key=value", "For example: --set trainer.steps=1000")
     try:
-        tree: object = yaml.load(value, _UniqueKeyLoader)
+        tree = _parse(value)
     except yaml.YAMLError as error:
         raise ConfigError(f"--set {text}: the value is not valid YAML") from error
     for part in reversed(parts):
@@ -78,6 +79,26 @@ def resolve(model: type[Config], layers: Sequence[Layer]) -> Config:
 def dump(config: RunConfig) -> str:
     """The configuration as YAML that `resolve` reads back, each key with what it means."""
     return "\n".join(_yaml_lines(config, 0)) + "\n"
+
+
+def _parse(text: str) -> object:
+    """What a YAML text holds; raises YAMLError also for what PyYAML stumbles over: no date, no end, no bottom."""
+    try:
+        tree: object = yaml.load(text, _UniqueKeyLoader)
+    except (ValueError, RecursionError) as error:
+        raise yaml.YAMLError(str(error)) from error
+    most = max(_MOST, len(text))  # each that is written out takes a character
+    waiting, seen = [tree], 0
+    while waiting:
+        match waiting.pop():
+            case dict() as below:
+                waiting.extend(below.values())
+            case list() | tuple() as below:
+                waiting.extend(below)
+        seen += 1
+        if seen > most:  # of few lines, where an alias is used again and again, or within what it stands for
+            raise yaml.YAMLError(f"more than {most:,} keys and values")
+    return tree
 
 
 def _lay(
@@ -173,10 +194,15 @@ class _UniqueKeyLoader(yaml.SafeLoader):
     """PyYAML's safe loader, which otherwise takes the last of two equal keys in silence."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
+        if len(node.value) > _MOST:
+            raise yaml.constructor.ConstructorError(None, None, f"more than {_MOST:,} keys", node.start_mark)
+        seen = set()
+        for key in (self.construct_object(key, deep=True) for key, _ in node.value):
+            if not isinstance(key, Hashable):
+                continue  # PyYAML says so
+            if key in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"the key {key!r} stands there twice", node.start_mark
                 )
+            seen.add(key)
         return super().construct_mapping(node, deep)

@@ -74,17 +74,22 @@ def show(name: str, kind: Kind | None, output: Path | None) -> None:
 @click.argument("folder", type=FOLDER)
 @click.argument("second", type=FOLDER, required=False)
 @click.option("--kind", type=KINDS, help="What it is meant for.  [default: what it looks like]")
+@click.option("--links", is_flag=True, help="Follow symbolic links that lead out of it, as data.links does.")
+@click.option("--max-bytes", type=click.IntRange(1), metavar="N", help="Refuse larger files.  [default: 536870912]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def check(folder: Path, second: Path | None, kind: Kind | None, as_json: bool) -> int:
+def check(
+    folder: Path, second: Path | None, kind: Kind | None, links: bool, max_bytes: int | None, as_json: bool
+) -> int:
     """Look at a FOLDER of images before training, or at two of unpaired ones.
 
     Exits with 1 where training would refuse it.
     """
     from i2i.cli.progress import Display
     from i2i.data.survey import survey
+    from i2i.images import MAX_BYTES
 
     with Display() as display:
-        seen = survey(folder, second, kind, display.prepared)
+        seen = survey(folder, second, kind, display.prepared, links=links, max_bytes=max_bytes or MAX_BYTES)
     if as_json:
         click.echo(json.dumps(asdict(seen), indent=2))
     else:

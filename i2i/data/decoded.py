@@ -49,7 +49,7 @@ def bring_one(config: DataConfig, channels: int, side: int) -> Bring:
     """Brings single images to `side` by `config.fit`, with `channels` channels."""
 
     def bring(source: Source) -> tuple[Pixels]:
-        (image,) = source.open()
+        (image,) = source.open(config.max_bytes)
         if config.fit == "none":
             check_large(source.name, image.size, config.size)
         height, width = fitted(image.size, config.fit, side)

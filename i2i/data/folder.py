@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from PIL import Image
-
-from i2i import images
+from i2i import header
 from i2i.data.sources import Found, Part, SideBySide, TwoImages, has_halves, same_proportions
-from i2i.errors import DataError
+from i2i.data.told import some
+from i2i.data.tree import find, is_folder
+from i2i.errors import DataError, ImageError
 
 LAYOUTS: Final = """Layouts that are understood, each with or without train, val and test:
     DIR/A and DIR/B             images of the same name belong together
@@ -22,7 +22,6 @@ NAMES: Final[dict[Part, tuple[str, ...]]] = {
     "test": ("test",),
 }
 SIDE_BY_SIDE: Final = "A and B side by side in one image"
-_SHOWN: Final = 5
 
 
 def find_pairs(folder: Path) -> Found:
@@ -30,7 +29,7 @@ def find_pairs(folder: Path) -> Found:
     a, b = folder / "A", folder / "B"
     by_part = parts_below(folder)
     found = Found([{}], layout="A and B, matched by name")
-    if a.is_dir() and b.is_dir():
+    if is_folder(a) and is_folder(b):
         parts_a, parts_b = parts_below(a), parts_below(b)
         if parts_a or parts_b:
             for side, parts in ((a, parts_a), (b, parts_b)):
@@ -40,19 +39,19 @@ def find_pairs(folder: Path) -> Found:
         else:
             _match("train", a, b, found)
             for part, below in by_part.items():
-                if part != "train" and (below / "A").is_dir() and (below / "B").is_dir():
+                if part != "train" and is_folder(below / "A") and is_folder(below / "B"):
                     _match(part, below / "A", below / "B", found)
     elif "train" in by_part:
-        sides = [(by_part["train"] / side).is_dir() for side in "AB"]
+        sides = [is_folder(by_part["train"] / side) for side in "AB"]
         found = Found([{}], layout=found.layout if all(sides) else SIDE_BY_SIDE)
         for part, below in by_part.items():
-            if (below / "A").is_dir() and (below / "B").is_dir():
+            if is_folder(below / "A") and is_folder(below / "B"):
                 _match(part, below / "A", below / "B", found)
             else:
-                _halve(part, below, images.find(below), found)
+                _halve(part, below, find(below), found)
     else:
         found = Found([{}], layout=SIDE_BY_SIDE)
-        flat = [path for path in images.find(folder) if path.parent == folder]
+        flat = [path for path in find(folder) if path.parent == folder]
         _check_flat(folder, flat)
         _halve("train", folder, flat, found)
     return found
@@ -61,7 +60,7 @@ def find_pairs(folder: Path) -> Found:
 def parts_below(folder: Path) -> dict[Part, Path]:
     """The folders of splits right below `folder`."""
     return {
-        part: folder / name for part, names in NAMES.items() for name in reversed(names) if (folder / name).is_dir()
+        part: folder / name for part, names in NAMES.items() for name in reversed(names) if is_folder(folder / name)
     }
 
 
@@ -100,7 +99,7 @@ def _halve(part: Part, folder: Path, paths: Iterable[Path], found: Found) -> Non
 
 
 def _by_name(folder: Path) -> dict[str, Path]:
-    return named(folder, images.find(folder)) if folder.is_dir() else {}
+    return named(folder, find(folder)) if is_folder(folder) else {}
 
 
 def named(folder: Path, paths: Iterable[Path]) -> dict[str, Path]:
@@ -116,7 +115,7 @@ def named(folder: Path, paths: Iterable[Path]) -> dict[str, Path]:
 
 def matching(a: Path, b: Path) -> bool:
     """Whether any image below `a` has the name of one below `b`."""
-    of_a, of_b = ({path.relative_to(side).with_suffix("") for path in images.find(side)} for side in (a, b))
+    of_a, of_b = ({path.relative_to(side).with_suffix("") for path in find(side)} for side in (a, b))
     return not of_a.isdisjoint(of_b)
 
 
@@ -148,14 +147,6 @@ def _first_odd(paths: Iterable[Path]) -> tuple[Path, tuple[int, int]] | None:
 
 def _size(path: Path) -> tuple[int, int] | None:
     try:
-        with Image.open(path, formats=images.FORMATS) as opened:
-            return opened.size
-    except Exception:  # whatever is wrong with it is said, by its name, when all are decoded
+        return header.read(path).size
+    except ImageError:  # whatever is wrong with it is said, by its name, when all are decoded
         return None
-
-
-def some(names: Iterable[str]) -> str:
-    """How many there are, and what the first few are called."""
-    sorted_names = sorted(names)
-    more = f" and {len(sorted_names) - _SHOWN} more" if len(sorted_names) > _SHOWN else ""
-    return f"{len(sorted_names)}: {', '.join(sorted_names[:_SHOWN])}{more}"

@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
-from i2i import images
 from i2i.data import folder as paired
 from i2i.data.folder import NAMES, check_train, find_pairs, named, parts_below
 from i2i.data.sources import Found, OneImage, Part, Parts, Source
+from i2i.data.told import some
+from i2i.data.tree import find as below_in
+from i2i.data.tree import is_folder
 from i2i.errors import DataError
 from i2i.plugin import Kind
 
@@ -46,11 +48,11 @@ def guess(folder: Path) -> Kind:
     """The kind of data that a folder looks like; whether all in it is in order is for `find` to say."""
     train = parts_below(folder).get("train", folder)
     for place in (folder, train):
-        if (place / "A").is_dir() and (place / "B").is_dir():
+        if is_folder(place / "A") and is_folder(place / "B"):
             return "paired" if paired.matching(place / "A", place / "B") else "unpaired"
     if all(_side(folder, side) for side in "AB"):
         return "unpaired"
-    flat = [path for path in images.find(train) if path.parent == train]
+    flat = [path for path in below_in(train) if path.parent == train]
     if flat:
         return "paired" if paired.side_by_side(flat) else "images"
     return "labelled" if len(_class_folders(train)) > 1 else "images"
@@ -73,12 +75,12 @@ def _side(folder: Path, side: str) -> dict[Part, Path]:
     if inside := parts_below(own):
         check_train(own, inside, LAYOUTS["unpaired"])
         return inside
-    found = {part: below / side for part, below in parts_below(folder).items() if (below / side).is_dir()}
+    found = {part: below / side for part, below in parts_below(folder).items() if is_folder(below / side)}
     for part, names in NAMES.items():
         for beside in (folder / f"{name}{side}" for name in names):
-            if beside.is_dir():
+            if is_folder(beside):
                 found.setdefault(part, beside)
-    if own.is_dir():
+    if is_folder(own):
         found["train"] = own
     return found
 
@@ -101,7 +103,7 @@ def _both(sides: list[dict[Part, Path]], names: list[str]) -> Found:
 def _upscaled(folder: Path) -> Found:
     train = parts_below(folder).get("train", folder)
     for place in (folder, train):
-        if (place / "A").is_dir() and (place / "B").is_dir():
+        if is_folder(place / "A") and is_folder(place / "B"):
             return find_pairs(folder)
     return _single(folder, "upscaled")
 
@@ -118,17 +120,17 @@ def _labelled(folder: Path) -> Found:
     layouts = LAYOUTS["labelled"]
     found = Found([{}], layout="a folder for each class")
     for part, below in sorted(_splits(folder, "labelled").items(), key=lambda item: item[0] != "train"):
-        beside = [path.name for path in images.find(below) if path.parent == below]
+        beside = [path.name for path in below_in(below) if path.parent == below]
         classes = _class_folders(below)
         if beside and classes:
-            raise DataError(f"{below}: images beside the folders of classes: {paired.some(beside)}", layouts)
+            raise DataError(f"{below}: images beside the folders of classes: {some(beside)}", layouts)
         if not classes:
             raise DataError(f"{below}: no folders of classes in it", layouts)
         trained, found.sides[0][part] = set(found.classes.values()), []
         for path in classes:
             if part != "train" and path.name not in trained:
                 raise DataError(f"{path}: a class that is not among those to train on", layouts)
-            sources = _sources(path, images.find(path), f"{path.name}/")
+            sources = _sources(path, below_in(path), f"{path.name}/")
             if part == "train" and not sources:
                 raise DataError(f"{path}: a class without an image", "Put images into it, or remove it.")
             found.sides[0][part] += sources
@@ -137,7 +139,7 @@ def _labelled(folder: Path) -> Found:
 
 
 def _class_folders(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    return sorted(path for path in folder.iterdir() if is_folder(path) and not path.name.startswith("."))
 
 
 def _splits(folder: Path, kind: Kind) -> dict[Part, Path]:
@@ -150,7 +152,7 @@ def _splits(folder: Path, kind: Kind) -> dict[Part, Path]:
 def _all(parts: dict[Part, Path], kind: Kind) -> Parts:
     found: Parts = {}
     for part, below in parts.items():
-        found[part] = _sources(below, images.find(below))
+        found[part] = _sources(below, below_in(below))
         if not found[part]:
             raise DataError(f"{below}: no images in it", LAYOUTS[kind])
     return found

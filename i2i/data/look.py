@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -11,13 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from i2i import images
+from i2i import header, images
+from i2i.data.sources import Source
+from i2i.errors import ImageError
+from i2i.header import Header
 from i2i.images import Pixels
 
 _GRID: Final = 16  # pixels along the side of the miniature by which images are compared
 _APART: Final = 4  # of 64 bits of the difference hash that may differ between near duplicates
 _ALIKE: Final = 0.98  # and the least correlation of the miniatures, or sparse line art would all be alike
-_DEPTHS: Final = {"1": 1, "I": 16, "F": 32}
 
 
 @dataclass(frozen=True)
@@ -56,20 +59,18 @@ def look(image: Image.Image) -> Look:
     )
 
 
-def stored(path: Path) -> tuple[str, int]:
-    """How a file stores its pixels: the format, and bits a channel, 0 where its header cannot be read."""
+def stored(path: Path) -> Header:
+    """What a file's header says; of one that cannot be read, the format "?" and no bits."""
     try:
-        with Image.open(path, formats=images.FORMATS) as opened:
-            form = opened.format or "?"
-            if form == "PNG":  # Pillow decodes 16 bits of RGB to 8 and tells only of these
-                with path.open("rb") as header:
-                    return form, header.read(25)[24]
-            if form == "TIFF":
-                bits = opened.tag_v2.get(258, (1,))  # type: ignore[attr-defined]  # BitsPerSample
-                return form, int(bits[0])
-            return form, _DEPTHS.get(opened.mode.partition(";")[0], 8)
-    except Exception:  # whatever is wrong with it is said when it is decoded
-        return "?", 0
+        return header.read(path, max_bytes=sys.maxsize)  # its length is judged where it is decoded
+    except ImageError:  # whatever is wrong with it is said when it is decoded
+        return Header((0, 0), "?", 0, ())
+
+
+def remarks(source: Source) -> list[str]:
+    """What of the files of a source is changed or left out when they are decoded."""
+    found = (remark for file in source.files if isinstance(file, Path) for remark in stored(file).remarks)
+    return list(dict.fromkeys(found))
 
 
 def duplicates(ones: list[Look], others: list[Look]) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:

@@ -55,6 +55,10 @@ class Pairs:
         image, target = self._augment(self.read(index), seed)
         return {"input": image, "target": target}
 
+    def drawn(self, index: int, seed: int) -> str:
+        """The name of the pair, whatever the seed."""
+        return self._pairs.sources[index].name
+
     def evaluating(self, index: int) -> Sample:
         """The whole square, as published; with `fit` scale or none the middle one."""
         size = self._config.size
@@ -69,7 +73,7 @@ def bring_pair(config: DataConfig, side: int, take: Take | None = None) -> Bring
     """
 
     def bring(source: Source) -> tuple[Pixels, Pixels]:
-        a, b = source.open()
+        a, b = source.open(config.max_bytes)
         image, target = (a, b) if config.direction == "AtoB" else (b, a)
         if config.fit == "none":
             if image.size != target.size:

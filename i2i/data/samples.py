@@ -41,6 +41,10 @@ class Samples(Protocol):
         """
         ...
 
+    def drawn(self, index: int, seed: int) -> str:
+        """What the images of `training(index, seed)` are called."""
+        ...
+
     def evaluating(self, index: int) -> Sample:
         """Sample `index` as it is scored, not augmented; raises DataError likewise."""
         ...

@@ -13,11 +13,11 @@ from PIL import Image
 
 from i2i import images
 from i2i.config import DataConfig
-from i2i.data.folder import some
 from i2i.data.look import stored
 from i2i.data.pairs import Take
-from i2i.data.sources import SideBySide, Source, TwoImages
+from i2i.data.sources import Source, TwoImages
 from i2i.data.threads import Progress, read_ahead, thread_count
+from i2i.data.told import some
 from i2i.errors import DataError
 from i2i.images import Pixels
 from i2i.nn.palette import MOST, levels, names, nearest
@@ -55,7 +55,8 @@ def find_classes(
 
     def look(source: Source) -> Colours | DataError | None:
         try:
-            image = _plain(source.open_side(side) if isinstance(source, TwoImages) else source.open()[side])
+            most = config.max_bytes
+            image = _plain(source.open_side(side, most) if isinstance(source, TwoImages) else source.open(most)[side])
         except DataError:  # named when all are decoded
             return None
         form, _ = _stored(source, side)
@@ -146,9 +147,8 @@ def _colours(image: Image.Image) -> Colours | None:
 
 def _stored(source: Source, side: int) -> tuple[str, int]:
     """The format of the label map's file and its bits a channel, where it has a file of its own."""
-    match source:
-        case SideBySide(path=path):
-            return stored(path)
-        case TwoImages(a=Path() as a, b=Path() as b):
-            return stored((a, b)[side])
-    return "", 8
+    files = [file for file in source.files if isinstance(file, Path)]
+    if not files:
+        return "", 8
+    found = stored(files[min(side, len(files) - 1)])
+    return found.form, found.bits

@@ -43,6 +43,10 @@ class Images:
         (target,) = self._augment(self._images.read(index), seed)
         return self._sample(index, target)
 
+    def drawn(self, index: int, seed: int) -> str:
+        """The name of the image, whatever the seed."""
+        return self._images.sources[index].name
+
     def evaluating(self, index: int) -> Sample:
         """The whole square; with `fit` scale or none the middle one."""
         (target,) = self._images.read(index)

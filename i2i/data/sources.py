@@ -15,6 +15,10 @@ Part = Literal["train", "validation", "test"]
 PARTS: Final[tuple[Part, ...]] = ("train", "validation", "test")
 
 
+File = Path | bytes
+"""A file, or what one would hold."""
+
+
 class Source(Protocol):
     """Where one image or one pair comes from; told apart by identity."""
 
@@ -23,8 +27,16 @@ class Source(Protocol):
         """What it is called within its split: its path without the suffix, with `/`."""
         ...
 
-    def open(self) -> tuple[Image.Image, ...]:
-        """The image, or A and B, decoded; raises DataError, which names the file and what is wrong."""
+    @property
+    def files(self) -> tuple[File, ...]:
+        """What it is decoded from, by image where each has its own; nothing where it comes out of a package's whole."""
+        ...
+
+    def open(self, max_bytes: int = images.MAX_BYTES) -> tuple[Image.Image, ...]:
+        """The image, or A and B, decoded; raises DataError, which names the file and what is wrong.
+
+        max_bytes: a larger file is refused.
+        """
         ...
 
 
@@ -56,9 +68,14 @@ class OneImage:
     name: str
     file: Path | Image.Image
 
-    def open(self) -> tuple[Image.Image]:
+    @property
+    def files(self) -> tuple[File, ...]:
+        """The file, if it is in one."""
+        return (self.file,) if isinstance(self.file, Path) else ()
+
+    def open(self, max_bytes: int = images.MAX_BYTES) -> tuple[Image.Image]:
         """The image; raises DataError where it cannot be read."""
-        return (_read(self.file, self.name) if isinstance(self.file, Path) else self.file,)
+        return (_read(self.file, self.name, max_bytes) if isinstance(self.file, Path) else self.file,)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +86,12 @@ class Cut:
     whole: tuple[Image.Image, ...]
     box: tuple[int, int, int, int]
 
-    def open(self) -> tuple[Image.Image, ...]:
+    @property
+    def files(self) -> tuple[File, ...]:
+        """None of its own."""
+        return ()
+
+    def open(self, max_bytes: int = images.MAX_BYTES) -> tuple[Image.Image, ...]:
         """The part of each."""
         return tuple(image.crop(self.box) for image in self.whole)
 
@@ -86,9 +108,14 @@ class OneOf:
         """The name of the pair."""
         return self.pair.name
 
-    def open(self) -> tuple[Image.Image]:
+    @property
+    def files(self) -> tuple[File, ...]:
+        """Its own, where the pair has one for each."""
+        return self.pair.files[self.side : self.side + 1]
+
+    def open(self, max_bytes: int = images.MAX_BYTES) -> tuple[Image.Image]:
         """The image alone."""
-        return (self.pair.open()[self.side],)
+        return (self.pair.open(max_bytes)[self.side],)
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,12 +126,17 @@ class TwoImages:
     """
 
     name: str
-    a: Path | bytes
-    b: Path | bytes
+    a: File
+    b: File
 
-    def open(self) -> tuple[Image.Image, Image.Image]:
+    @property
+    def files(self) -> tuple[File, ...]:
+        """That of A and that of B."""
+        return self.a, self.b
+
+    def open(self, max_bytes: int = images.MAX_BYTES) -> tuple[Image.Image, Image.Image]:
         """A and B; raises DataError where one cannot be read, or their proportions differ by more than a pixel."""
-        a, b = (self.open_side(side) for side in (0, 1))
+        a, b = (self.open_side(side, max_bytes) for side in (0, 1))
         if not same_proportions(a.size, b.size):
             raise DataError(
                 f"{self.name}: A is {a.width} x {a.height} pixels and B {b.width} x {b.height}: not of one shape",
@@ -112,9 +144,9 @@ class TwoImages:
             )
         return a, b
 
-    def open_side(self, side: int) -> Image.Image:
+    def open_side(self, side: int, max_bytes: int = images.MAX_BYTES) -> Image.Image:
         """A (0) or B (1) alone; raises DataError where it cannot be read."""
-        return _read((self.a, self.b)[side], self.name)
+        return _read((self.a, self.b)[side], self.name, max_bytes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,9 +156,14 @@ class SideBySide:
     name: str
     path: Path
 
-    def open(self) -> tuple[Image.Image, Image.Image]:
+    @property
+    def files(self) -> tuple[File, ...]:
+        """The one that holds both."""
+        return (self.path,)
+
+    def open(self, max_bytes: int = images.MAX_BYTES) -> tuple[Image.Image, Image.Image]:
         """The left half and the right one; raises DataError where the file cannot be read or has no two halves."""
-        both = _read(self.path, self.name)
+        both = _read(self.path, self.name, max_bytes)
         if not has_halves(both.size):
             raise DataError(
                 f"{self.path}: {both.width} x {both.height} pixels: not A and B side by side, "
@@ -148,8 +185,11 @@ def same_proportions(one: tuple[int, int], other: tuple[int, int]) -> bool:
     return abs(one[0] * other[1] - one[1] * other[0]) <= max(sum(one), sum(other)) // 2
 
 
-def _read(file: Path | bytes, name: str) -> Image.Image:
+def _read(file: File, name: str, max_bytes: int) -> Image.Image:
+    def heard(warning: str) -> None:
+        """Damaged metadata is told once, when all are looked at before training."""
+
     try:
-        return images.read(file, name=None if isinstance(file, Path) else name)
+        return images.read(file, name=None if isinstance(file, Path) else name, max_bytes=max_bytes, heard=heard)
     except ImageError as error:
         raise DataError(error.message, error.hint) from error

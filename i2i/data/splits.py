@@ -8,8 +8,9 @@ from pathlib import Path
 from i2i.config import DataConfig
 from i2i.data.aside import set_aside
 from i2i.data.cache import Cache
-from i2i.data.check import find_broken, warnings
+from i2i.data.check import Checked, check, warnings
 from i2i.data.decoded import Bring, Decoded, bring_one
+from i2i.data.digest import digest
 from i2i.data.embedded import EMBEDDED
 from i2i.data.labels import check_classes, choose
 from i2i.data.layouts import LAYOUTS, find
@@ -20,6 +21,8 @@ from i2i.data.semantic import find_classes, remarks, take_labels
 from i2i.data.singles import Images
 from i2i.data.sources import PARTS, Found, Part, SideBySide, TwoImages
 from i2i.data.threads import Progress, thread_count
+from i2i.data.told import remarked
+from i2i.data.tree import check_tree
 from i2i.data.unpaired import Unpaired
 from i2i.data.upscaled import Upscaled, bring_upscaled
 from i2i.data.upscaled import check_config as check_upscaled
@@ -36,15 +39,19 @@ class Splits:
     data has no such split. `description` is one sentence for the model; `warnings` are for the user to see once;
     `classes` are the names of the classes in the order of their numbers, or the colours of label maps; none where the
     data has no classes. `given`: whether there are inputs beside the targets, which are otherwise made of these.
+    `digests`, by split: of the names and all bytes of the files; of a set that a package holds whole, of its release.
+    `held`: the images of `validation`, brought as those of `train` are: what training has not seen of its very kind.
     """
 
     train: Samples
     validation: Samples
     test: Samples
+    held: Samples
     description: str
     warnings: list[str] = field(default_factory=list)
     classes: tuple[str, ...] = ()
     given: bool = False
+    digests: dict[str, str] = field(default_factory=dict)
 
 
 def open_splits(config: DataConfig, kind: Kind = "paired", *, progress: Progress | None = None) -> Splits:
@@ -71,23 +78,37 @@ def open_splits(config: DataConfig, kind: Kind = "paired", *, progress: Progress
         {part: Decoded(parts.get(part, []), _bring(kind, config, part, side), cache) for part in PARTS}
         for side, parts in enumerate(found.sides)
     ]
-    if not found.whole:
-        noun = "pair" if kind == "paired" or _twofold(found) else "image"
-        every = [images for parts in decoded for images in parts.values()]
-        broken = find_broken(every, noun=noun, threads=thread_count(config.workers), progress=progress)
-        left = iter(every[n].without({index for split, index in broken if split == n}) for n in range(len(every)))
-        decoded = [{part: next(left) for part in parts} for parts in decoded]
-        said += warnings(list(broken.values()), noun)
+    noun = "pair" if kind == "paired" or _twofold(found) else "image"
+    every = [images for parts in decoded for images in parts.values()]
+    checked = check(every, noun=noun, threads=thread_count(config.workers), progress=progress, whole=found.whole)
+    left = iter(every[n].without({index for split, index in checked.broken if split == n}) for n in range(len(every)))
+    decoded = [{part: next(left) for part in parts} for parts in decoded]
+    said += [*warnings(list(checked.broken.values()), noun), *remarked(checked.remarks)]
     if kind == "labelled":
         check_classes([found.classes[source] for source in decoded[0]["train"].sources], classes)
     train, validation, test = (
         _samples(kind, config, part, [parts[part] for parts in decoded], found, classes) for part in PARTS
     )
+    alike = [
+        Decoded(parts["validation"].sources, _bring(kind, config, "train", side), cache)
+        for side, parts in enumerate(decoded)
+    ]
+    held = _samples(kind, config, "train", alike, found, classes)
     if not len(train):
         raise DataError(f"data.source {config.source}: nothing is left to train on")
     sizes = f"{len(train)} to train, {len(validation)} to validate and {len(test)} to test"
     what = found.description or _described(kind, config, [sum(map(len, parts.values())) for parts in decoded], classes)
-    return Splits(train, validation, test, f"{what}{_how(kind, config)}: {sizes}.", said, classes, _twofold(found))
+    description = f"{what}{_how(kind, config)}: {sizes}."
+    return Splits(train, validation, test, held, description, said, classes, _twofold(found), _digests(found, checked))
+
+
+def _digests(found: Found, checked: Checked) -> dict[str, str]:
+    """By split, of all its sides: they were checked in the order of `PARTS`, of the one side after the other."""
+    contents: dict[str, list[list[bytes]]] = {part: [[] for _ in found.sides] for part in PARTS}
+    for split, index in sorted(checked.contents):
+        side, part = divmod(split, len(PARTS))
+        contents[PARTS[part]][side].append(checked.contents[split, index])
+    return {part: digest(found.description, sides) for part, sides in contents.items()}
 
 
 def _find(config: DataConfig, kind: Kind, progress: Progress | None) -> Found:
@@ -108,7 +129,10 @@ def _find(config: DataConfig, kind: Kind, progress: Progress | None) -> Found:
             )
         return embedded.load(config, kind, progress)
     second = None if config.second is None else _folder("data.second", config.second, kind)
-    return find(_folder("data.source", config.source, kind), second, kind)
+    source = _folder("data.source", config.source, kind)
+    said = [line for each in (source, second) if each is not None for line in check_tree(each, links=config.links)]
+    found = find(source, second, kind)
+    return replace(found, warnings=[*said, *found.warnings])
 
 
 def _folder(key: str, given: str, kind: Kind) -> Path:

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import cycle
 from pathlib import Path
 from statistics import median
 from typing import Final
@@ -17,12 +19,15 @@ from i2i.data.labels import check_classes, choose
 from i2i.data.layouts import find, guess
 from i2i.data.look import Look, duplicates, look, stored
 from i2i.data.semantic import find_classes
-from i2i.data.sources import PARTS, OneImage, Part, SideBySide, Source, TwoImages
+from i2i.data.sources import PARTS, Part, Source
 from i2i.data.threads import Progress, read_ahead, thread_count
+from i2i.data.told import remarked, shortened
+from i2i.data.tree import check_tree, is_folder
 from i2i.errors import DataError
+from i2i.header import Header
+from i2i.images import MAX_BYTES
 from i2i.plugin import Kind
 
-_SHOWN: Final = 5
 _HELD: Final[tuple[tuple[Part, Part], ...]] = (("validation", "train"), ("test", "train"), ("test", "validation"))
 
 
@@ -78,23 +83,33 @@ class _Place:
 
 @dataclass(frozen=True)
 class _Seen:
-    """One image: `stored` is its format and the bits a channel."""
+    """One image, and what its file says."""
 
     place: _Place
-    stored: tuple[str, int]
+    stored: Header
     look: Look
 
 
 def survey(
-    source: Path, second: Path | None = None, kind: Kind | None = None, progress: Progress | None = None
+    source: Path,
+    second: Path | None = None,
+    kind: Kind | None = None,
+    progress: Progress | None = None,
+    *,
+    links: bool = False,
+    max_bytes: int = MAX_BYTES,
 ) -> Survey:
     """Decodes every image of a folder, or of two, and says what training would find; without `kind` it is guessed.
 
-    Raises DataError where there is no such folder.
+    links, max_bytes: as in DataConfig. Raises DataError where there is no such folder, or one of links that must not be
+    followed.
     """
+    said: list[str] = []
     for folder in (source, second):
-        if folder is not None and not folder.is_dir():
+        if folder is not None and not is_folder(folder):
             raise DataError(f"{folder}: no folder", "Say which folder to check.")
+        if folder is not None:
+            said += check_tree(folder, links=links)
     kind = kind or ("unpaired" if second is not None else guess(source))
     try:
         found, classes = choose(find(source, second, kind), None)
@@ -107,16 +122,16 @@ def survey(
         for part in PARTS
         for source in parts.get(part, [])
     ]
-    seen, broken = _look_at(places, progress)
+    seen, broken = _look_at(places, progress, max_bytes)
     twofold = any(len(looks) == 2 for looks in seen)
     noun = "pair" if twofold or kind == "paired" else "image"
     trained = Counter(found.classes.get(looks[0].place.source, "") for looks in seen if looks[0].place.part == "train")
     problems = _scales(seen) if kind == "upscaled" and twofold else []
-    said = list(found.warnings)
+    said += found.warnings
     try:
         judge(broken, len(places), noun)
         if kind == "semantic":
-            classes, trained, swapped = _label_maps(apart[0]["train"], progress)
+            classes, trained, swapped = _label_maps(apart[0]["train"], progress, max_bytes)
             said += ["the label maps are in B: set data.direction=BtoA"] if swapped else []
         else:
             check_classes(trained, classes)
@@ -134,23 +149,28 @@ def survey(
     )
 
 
-def _label_maps(sources: Sequence[Source], progress: Progress | None) -> tuple[tuple[str, ...], Counter[str], bool]:
+def _label_maps(
+    sources: Sequence[Source], progress: Progress | None, max_bytes: int
+) -> tuple[tuple[str, ...], Counter[str], bool]:
     """The classes of label maps, how many maps have each, and whether B are the maps; raises DataError."""
     try:
-        return *find_classes(sources, DataConfig(), progress), False
+        return *find_classes(sources, DataConfig(max_bytes=max_bytes), progress), False
     except DataError as error:
         try:
-            return *find_classes(sources, DataConfig(direction="BtoA"), progress), True
+            return *find_classes(sources, DataConfig(direction="BtoA", max_bytes=max_bytes), progress), True
         except DataError:
             raise error from None
 
 
-def _look_at(places: Sequence[_Place], progress: Progress | None) -> tuple[list[list[_Seen]], list[DataError]]:
+def _look_at(
+    places: Sequence[_Place], progress: Progress | None, max_bytes: int
+) -> tuple[list[list[_Seen]], list[DataError]]:
     """What is seen of each source, one or two images, and what is wrong with the others."""
     seen: list[list[_Seen]] = []
     broken: list[DataError] = []
     threads = thread_count(None)
-    with closing(read_ahead(_open, places, threads=threads, ahead=4 * threads)) as opened:
+    read = partial(_open, max_bytes=max_bytes)
+    with closing(read_ahead(read, places, threads=threads, ahead=4 * threads)) as opened:
         for done, looks in enumerate(opened, start=1):
             if isinstance(looks, DataError):
                 broken.append(looks)
@@ -161,25 +181,13 @@ def _look_at(places: Sequence[_Place], progress: Progress | None) -> tuple[list[
     return seen, broken
 
 
-def _open(place: _Place) -> list[_Seen] | DataError:
+def _open(place: _Place, max_bytes: int) -> list[_Seen] | DataError:
     try:
-        opened = place.source.open()
+        opened = place.source.open(max_bytes)
     except DataError as error:
         return error
-    files = _files(place.source)
-    return [_Seen(place, stored(file), look(image)) for file, image in zip(files, opened, strict=True)]
-
-
-def _files(source: Source) -> list[Path]:
-    """The file of each image of a source that a folder holds."""
-    match source:
-        case OneImage(file=Path() as path):
-            return [path]
-        case SideBySide(path=path):
-            return [path, path]
-        case TwoImages(a=Path() as a, b=Path() as b):
-            return [a, b]
-    raise TypeError(f"{source} is of no folder")
+    files = [stored(file) for file in place.source.files if isinstance(file, Path)]
+    return [_Seen(place, file, look(image)) for file, image in zip(cycle(files), opened, strict=False)]
 
 
 def _roles(seen: Sequence[Sequence[_Seen]], sides: int) -> dict[str, list[_Seen]]:
@@ -202,7 +210,7 @@ def _side(role: str, listed: Sequence[_Seen]) -> Side:
         Range(min(heights), median(heights), max(heights)),
         len(listed) - sizes.most_common(1)[0][1],
         dict(Counter(each.look.form for each in listed).most_common()),
-        dict(Counter(f"{form}, {bits} bit" for form, bits in (each.stored for each in listed)).most_common()),
+        dict(Counter(f"{each.stored.form}, {each.stored.bits} bit" for each in listed).most_common()),
     )
 
 
@@ -211,16 +219,16 @@ def _remarks(role: str, listed: Sequence[_Seen]) -> list[str]:
     where = "" if role == "images" else f"{role}: "
     said = []
     if constant := [each.place.source.name for each in listed if each.look.constant]:
-        said.append(f"{where}{len(constant)} of a single colour: {_some(constant)}")
-    if deep := [each.place.source.name for each in listed if each.stored[1] > 8]:
-        said.append(f"{where}{len(deep)} of more than 8 bits a channel, which are reduced to 8: {_some(deep)}")
+        said.append(f"{where}{len(constant)} of a single colour: {shortened(constant)}")
+    of_files = remarked((each.place.source.name, each.stored.remarks) for each in listed)
+    said += [f"{where}{remark}" for remark in of_files]
     by_part = {part: [each for each in listed if each.place.part == part] for part in PARTS}
     for held, other in _HELD:
         found = duplicates([each.look for each in by_part[held]], [each.look for each in by_part[other]])
         for how, same in zip(("the same as", "nearly the same as"), found, strict=True):
             names = [f"{by_part[held][a].place.source.name} = {by_part[other][b].place.source.name}" for a, b in same]
             if names:
-                said.append(f"{where}{len(names)} of {held} are {how} one of {other}: {_some(names)}")
+                said.append(f"{where}{len(names)} of {held} are {how} one of {other}: {shortened(names)}")
     return said
 
 
@@ -236,7 +244,3 @@ def _scales(seen: Sequence[Sequence[_Seen]]) -> list[str]:
 def _scale(low: tuple[int, int], high: tuple[int, int]) -> int | None:
     scale = high[0] // low[0]
     return scale if high == (low[0] * scale, low[1] * scale) else None
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")

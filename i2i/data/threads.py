@@ -19,11 +19,15 @@ Item = TypeVar("Item")
 Made = TypeVar("Made")
 
 
-def thread_count(workers: int | None) -> int:
-    """`DataConfig.workers`, or one for each core that this process may use, 8 at most."""
+def thread_count(workers: int | None, beside: int = 1) -> int:
+    """`DataConfig.workers`, or one for each core that this process may use, 8 at most.
+
+    beside: so many processes of this machine, with this one, share the cores.
+    """
     if workers is not None:
         return workers
-    return min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(8, max(1, cores // beside))
 
 
 def read_ahead(

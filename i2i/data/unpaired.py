@@ -44,10 +44,15 @@ class Unpaired:
 
     def training(self, index: int, seed: int) -> Sample:
         """The input of `index` and a target that the seed draws, with a crop and a flip each."""
-        drawn, for_input, for_target = (int(value) for value in np.random.SeedSequence(seed).generate_state(3))
+        target, for_input, for_target = self._draw(seed)
         (image,) = self._augment(self._inputs.read(index % len(self._inputs)), for_input)
-        (target,) = self._augment(self._targets.read(drawn % len(self._targets)), for_target)
-        return {"input": image, "target": target}
+        (other,) = self._augment(self._targets.read(target), for_target)
+        return {"input": image, "target": other}
+
+    def drawn(self, index: int, seed: int) -> str:
+        """The names of the input and of the target that the seed draws."""
+        target = self._targets.sources[self._draw(seed)[0]]
+        return f"{self._inputs.sources[index % len(self._inputs)].name}, {target.name}"
 
     def evaluating(self, index: int) -> Sample:
         """The whole squares; with `fit` scale or none the middle ones."""
@@ -55,3 +60,8 @@ class Unpaired:
         (image,) = self._inputs.read(index % len(self._inputs))
         (target,) = self._targets.read(index % len(self._targets))
         return {"input": middle(image, size, size), "target": middle(target, size, size)}
+
+    def _draw(self, seed: int) -> tuple[int, int, int]:
+        """Which target, and the seeds of both augmentations."""
+        target, for_input, for_target = (int(value) for value in np.random.SeedSequence(seed).generate_state(3))
+        return target % len(self._targets), for_input, for_target

@@ -52,6 +52,10 @@ class Upscaled:
         low, high = read
         return self._aligned(low, high, seed)
 
+    def drawn(self, index: int, seed: int) -> str:
+        """The name of the image, whatever the seed."""
+        return self._images.sources[index].name
+
     def evaluating(self, index: int) -> Sample:
         """The middle square or the whole image, cut to multiples of `scale`."""
         scale, read = self._config.scale, self._images.read(index)
@@ -88,7 +92,7 @@ def bring_upscaled(config: DataConfig, least: int) -> Bring:
     """Decodes a high resolution, or a low and a high one; the high one must have a square of `least` pixels a side."""
 
     def bring(source: Source) -> tuple[Pixels, ...]:
-        opened = source.open()
+        opened = source.open(config.max_bytes)
         if config.direction == "BtoA":
             opened = opened[::-1]
         high = opened[-1]

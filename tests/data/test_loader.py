@@ -218,3 +218,68 @@ def test_a_few_pairs_are_spread_over_all(paired, config, count, shown):
     few = train.spread(count)
     assert few.names == [train.names[index] for index in shown]
     assert np.array_equal(few.read(1)[0], train.read(shown[1])[0])
+
+
+def stacked(batches):
+    return {side: np.concatenate([batch[side] for batch in batches]) for side in ("input", "target")}
+
+
+@pytest.mark.parametrize(("parts", "size"), [(1, 2), (2, 1), (2, 2), (1, 4), (4, 1)])
+def test_parts_and_processes_read_together_what_one_reads_alone(paired, config, parts, size):
+    paired(9)
+    settings = config(**ALL)
+    samples = open_splits(settings).train
+    shared = {"batch": 8, "seed": 3, "threads": 2, "skip": {3}}
+
+    def read(count, **more):
+        with Loader(samples, **shared, **more).read(2) as batches:
+            return list(islice(batches, count))
+
+    whole = stacked(read(3))
+    ranks = [read(3 * parts, parts=parts, rank=rank, size=size) for rank in range(size)]
+    assert {len(batch["input"]) for batches in ranks for batch in batches} == {8 // parts // size}
+    together = stacked([ranks[rank][step] for step in range(3 * parts) for rank in range(size)])
+    assert all(np.array_equal(whole[side], together[side]) for side in whole)
+
+
+def test_a_batch_that_cannot_be_shared_out_is_a_mistake(paired, config):
+    paired(3)
+    with pytest.raises(ValueError, match="6 is no multiple of 2 parts of 2 processes"):
+        Loader(open_splits(config()).train, batch=6, seed=0, threads=0, parts=2, size=2)
+
+
+def test_batches_are_left_out_of_the_row_without_changing_the_others(paired, config):
+    paired(9)
+    settings = config(**ALL)
+    samples = open_splits(settings).train
+    loader = Loader(samples, batch=2, seed=0, threads=1, skip=[4, 1, 2])
+    assert [loader.number(at) for at in range(5)] == [0, 3, 5, 6, 7]
+    with loader.read() as batches:
+        left = list(islice(batches, 5))
+    every = first_batches(settings, 8, batch=2)
+    assert same(left, [every[number] for number in (0, 3, 5, 6, 7)])
+    with loader.read(2) as batches:
+        assert same(left[2:], list(islice(batches, 3)))
+
+
+@pytest.mark.parametrize(("parts", "size"), [(1, 1), (2, 2)])
+def test_a_batch_is_told_by_the_names_of_its_samples(paired, config, parts, size):
+    paired(9)
+    settings = config(size=24, **NONE)
+    splits = open_splits(settings)
+    loader = Loader(splits.train, batch=4, seed=5, threads=0, skip=[1], parts=parts, size=size)
+    drawn = names_drawn(splits, settings, 12, batch=4, seed=5)
+    assert [loader.names(number) for number in range(3)] == [drawn[:4], drawn[4:8], drawn[8:]]
+
+
+def test_names_of_an_unpaired_batch_are_those_of_both_sides(save, tmp_path, config):
+    for side, count in (("A", 5), ("B", 7)):
+        for index in range(count):
+            save(f"{side}/{side.lower()}{index}.png")
+    samples = open_splits(config(size=24, validation=0.0, **NONE), "unpaired").train
+    known = {np.asarray(Image.open(path)).tobytes(): path.stem for path in tmp_path.rglob("*.png")}
+    loader = Loader(samples, batch=3, seed=2, threads=0)
+    with loader.read() as batches:
+        for number, batch in enumerate(islice(batches, 4)):
+            pixels = zip(batch["input"], batch["target"], strict=True)
+            assert loader.names(number) == [f"{known[a.tobytes()]}, {known[b.tobytes()]}" for a, b in pixels]

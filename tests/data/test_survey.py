@@ -217,3 +217,10 @@ def test_progress_counts_every_image(tmp_path, save):
     calls = []
     survey(tmp_path, progress=lambda *call: calls.append(call))
     assert calls == [(n, 3, "looking at the images") for n in range(1, 4)]
+
+
+def test_files_of_more_bytes_are_looked_at_where_they_are_allowed(tmp_path, save):
+    path = save("0.png")
+    length = path.stat().st_size
+    assert survey(tmp_path, kind="images", max_bytes=length).problems == []
+    assert f"over the limit of {length - 1:,}" in survey(tmp_path, kind="images", max_bytes=length - 1).problems[0]

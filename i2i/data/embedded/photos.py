@@ -14,9 +14,10 @@ from typing import Final
 
 from PIL import Image
 
+from i2i import images
 from i2i.config import DataConfig
 from i2i.data.embedded.installed import absent, file
-from i2i.data.sources import Found, OneImage, Part, Parts
+from i2i.data.sources import File, Found, OneImage, Part, Parts
 from i2i.data.threads import Progress
 from i2i.errors import DataError
 from i2i.plugin import Kind
@@ -56,9 +57,14 @@ class Halved:
         """The name of the image."""
         return self.image.name
 
-    def open(self) -> tuple[Image.Image]:
+    @property
+    def files(self) -> tuple[File, ...]:
+        """That of the image."""
+        return self.image.files
+
+    def open(self, max_bytes: int = images.MAX_BYTES) -> tuple[Image.Image]:
         """The image reduced by Pillow's bicubic filter; raises DataError where it cannot be read."""
-        (whole,) = self.image.open()
+        (whole,) = self.image.open(max_bytes)
         return (whole.resize((whole.width // 2, whole.height // 2), Image.Resampling.BICUBIC),)
 
 

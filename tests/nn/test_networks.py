@@ -6,6 +6,7 @@ from torch import nn
 
 from i2i.nn.deploy import deployed
 from i2i.nn.init import he_, normal_
+from i2i.nn.norm import differentiate_rightly_
 from i2i.nn.patchgan import PatchGAN
 from i2i.nn.unet import UNet
 
@@ -131,3 +132,23 @@ def test_the_deployed_form_is_a_copy_that_repeats_itself(trained, statistics):
             parameter.zero_()
     assert all(torch.equal(value, before[name]) for name, value in trained.state_dict().items())
     assert {name for name, _ in network.named_parameters()} == {name for name, _ in trained.named_parameters()}
+
+
+@pytest.mark.parametrize("affine", [False, True])
+def test_instance_norm_of_a_single_image_is_differentiated_as_that_of_two(affine):
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(3, 8, 3), nn.InstanceNorm2d(8, affine=affine), nn.LeakyReLU(0.2), nn.Conv2d(8, 1, 3)]
+    network = nn.Sequential(*layers).double().to(memory_format=torch.channels_last)
+    differentiate_rightly_(network)
+    image = torch.randn(1, 3, 16, 16, dtype=torch.float64).contiguous(memory_format=torch.channels_last)
+
+    def gradients(images):
+        """Of a loss, and of a penalty on the slope, which is differentiated twice."""
+        images = images.clone().requires_grad_()
+        logits = network(images).flatten(1).mean(1)
+        (slope,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
+        loss = logits.square().mean() + slope.square().sum() / len(images)
+        return torch.autograd.grad(loss, list(network.parameters()))
+
+    for one, two in zip(gradients(image), gradients(torch.cat([image, image])), strict=True):
+        torch.testing.assert_close(one, two)

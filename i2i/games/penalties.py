@@ -1,4 +1,4 @@
-"""Gradient penalties on a discriminator, in float32 whatever the precision of training.
+"""Gradient penalties on a discriminator, in float32, or float64 where the images are, whatever the networks compute in.
 
 D(x) is the mean of an image's logits, as in the objectives: a PatchGAN has many, and their sum would make a penalty
 grow with the size of the image.
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from i2i.games.game import Match
+from i2i.nn.precision import precise
 
 Penalty = Callable[[Match], Tensor]
 
@@ -20,8 +21,8 @@ Penalty = Callable[[Match], Tensor]
 def gradient_penalty(match: Match) -> Tensor:
     """E[(|grad D(x')| - 1)^2] at x' drawn evenly between a real and a fake image (arXiv:1704.00028, eq. 3)."""
     shape = (len(match.real), *[1] * (match.real.dim() - 1))
-    share = torch.rand(shape, device=match.real.device)
-    between = torch.lerp(match.real.float(), match.fake.float(), share)
+    real, fake = precise(match.real), precise(match.fake)
+    between = torch.lerp(real, fake, torch.rand(shape, device=real.device).to(real.dtype))
     norm = (_squared_gradient(match, between) + 1e-12).sqrt()  # the root has no derivative at zero
     return (norm - 1).square().mean()
 
@@ -41,7 +42,7 @@ PENALTIES: Final[Mapping[str, Penalty]] = {"gradient_penalty": gradient_penalty,
 
 def _squared_gradient(match: Match, images: Tensor) -> Tensor:
     """|grad D|^2 of each image, `[N]`, with a graph to differentiate again; the condition is held fixed."""
-    images = images.detach().float().requires_grad_(True)
+    images = precise(images.detach()).requires_grad_(True)
     with torch.autocast(images.device.type, enabled=False):
         logits = match.discriminator(images, match.condition)
         (gradient,) = torch.autograd.grad(logits.flatten(1).mean(1).sum(), images, create_graph=True)

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from i2i.nn.precision import precise
+
 
 def places(features: Tensor, count: int) -> Tensor:
     """Numbers of `count` places of features `[N, C, H, W]`, row by row, drawn without repetition; all, where fewer.
@@ -46,7 +48,7 @@ class PatchProjection(nn.Module):
 
     def forward(self, name: str, taken: Tensor) -> Tensor:
         """Patches `[N, P, C]` of the kind `name` to vectors of length 1, `[N, P, width]` in float32."""
-        return F.normalize(self.heads[name](taken).float(), dim=2)
+        return F.normalize(precise(self.heads[name](taken)), dim=2)
 
 
 def info_nce(queries: Tensor, keys: Tensor, temperature: float) -> Tensor:
@@ -56,6 +58,6 @@ def info_nce(queries: Tensor, keys: Tensor, temperature: float) -> Tensor:
     known. Van den Oord et al. 2018, arXiv:1807.03748, eq. 4; Park et al. 2020, arXiv:2007.15651, eq. 3 and 4.
     """
     with torch.autocast(queries.device.type, enabled=False):  # at a low temperature bfloat16 is too coarse
-        alike = queries.float() @ keys.float().transpose(1, 2) / temperature
+        alike = precise(queries) @ precise(keys).transpose(1, 2) / temperature
         own = torch.arange(keys.shape[1], device=keys.device).expand(len(keys), -1)
         return F.cross_entropy(alike.flatten(0, 1), own.flatten())

@@ -75,7 +75,7 @@ class CGAN(Game):
         return {"G": NoiseExport(network, *self.made, noise=self.noise, classes=self.classes)}
 
     def _condition(self, batch: Batch) -> Tensor:
-        return one_hot(batch["label"], len(self.classes))
+        return one_hot(batch["label"], len(self.classes)).to(batch["noise"].dtype)
 
 
 def build(config: CGANConfig) -> CGAN:

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from i2i.games.game import Batch, Export, Game, Match, Outputs
 from i2i.nn.features import FeatureNetwork, shifted
+from i2i.nn.precision import precise
 from i2i_srgan.config import SRGANConfig
 from i2i_srgan.networks import discriminator, generator, perceptual
 
@@ -67,7 +68,7 @@ class SRGAN(Game):
         with torch.no_grad():
             wanted = network.maps(target)
         errors = [
-            self._error(made.float(), like.float()) for made, like in zip(network.maps(fake), wanted, strict=True)
+            self._error(precise(made), precise(like)) for made, like in zip(network.maps(fake), wanted, strict=True)
         ]
         return {"perceptual": self.lambda_content * torch.stack(errors).sum(), **beside}
 

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from i2i.games.objectives import OBJECTIVES
+from i2i.config.sections import LABELLED
+from i2i.errors import ConfigError
+from i2i.games.objectives import OBJECTIVES, smoothed
 
 
 def sigmoid(x):
@@ -85,3 +87,63 @@ def test_losses_stay_finite_where_the_discriminator_is_sure(name):
         objective.generator(sure, -sure),
     ):
         assert torch.isfinite(loss)
+
+
+def cross_entropy(r, f, share):
+    return -(((1 - share) * np.log(sigmoid(r)) + share * np.log(1 - sigmoid(r))).mean() + np.log(1 - sigmoid(f)).mean())
+
+
+SMOOTHED = {
+    "minimax": cross_entropy,
+    "nonsaturating": cross_entropy,
+    "lsgan": lambda r, f, share: 0.5 * ((r - (1 - share)) ** 2).mean() + 0.5 * (f**2).mean(),
+}
+
+
+def test_those_that_compare_with_labels_are_the_ones_that_can_be_smoothed():
+    assert {name for name, objective in OBJECTIVES.items() if objective.labelled} == set(SMOOTHED) == set(LABELLED)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3])
+@pytest.mark.parametrize("name", SMOOTHED)
+def test_smoothing_labels_real_images_1_minus_the_share_for_the_discriminator_alone(name, share, logits):
+    real, fake = logits
+    objective = smoothed(OBJECTIVES[name], share)
+    expected = SMOOTHED[name](real.numpy(), fake.numpy(), share)
+    assert objective.discriminator(real, fake).item() == pytest.approx(expected, rel=1e-12)
+    assert torch.equal(objective.generator(real, fake), OBJECTIVES[name].generator(real, fake))
+
+
+@pytest.mark.parametrize("share", [0, 0.1, 0.3])
+@pytest.mark.parametrize("name", SMOOTHED)
+def test_the_middle_is_where_a_discriminator_ends_that_cannot_tell_real_from_fake(name, share):
+    """The logit that is best for both, found by halving: the loss falls before it and rises after it."""
+    objective = smoothed(OBJECTIVES[name], share)
+    low, high = -5.0, 5.0
+    for _ in range(60):
+        logit = torch.tensor([(low + high) / 2], dtype=torch.float64, requires_grad=True)
+        objective.discriminator(logit, logit).backward()
+        tried = logit.item()
+        low, high = (low, tried) if logit.grad > 0 else (tried, high)
+    assert objective.middle == pytest.approx(low, abs=1e-9)
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_nothing_smoothed_is_the_objective_itself(name):
+    assert smoothed(OBJECTIVES[name], 0) is OBJECTIVES[name]
+
+
+@pytest.mark.parametrize("name", sorted(set(OBJECTIVES) - set(SMOOTHED)))
+def test_what_has_no_labels_cannot_be_smoothed(name):
+    with pytest.raises(ConfigError, match="no labels"):
+        smoothed(OBJECTIVES[name], 0.1)
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_signs_do_not_change_with_what_the_loss_does_not_see(name, logits):
+    """Where one number added to all logits changes no discriminator's loss, it changes no sign."""
+    real, fake = logits
+    objective = OBJECTIVES[name]
+    unseen = torch.allclose(objective.discriminator(real + 3, fake + 3), objective.discriminator(real, fake))
+    assert unseen == objective.relative
+    assert unseen == torch.equal(objective.signs(real + 3, fake + 3), objective.signs(real, fake))

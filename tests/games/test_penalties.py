@@ -119,3 +119,25 @@ def test_gradient_penalty_has_a_derivative_where_the_gradient_is_zero(match):
 
     gradient_penalty(Match(Flat(), match.real, match.fake)).backward()
     assert torch.isfinite(discriminator.weight.grad).all()
+
+
+@pytest.mark.parametrize("name", PENALTIES)
+def test_images_in_float64_are_penalised_in_float64(name, match):
+    seen = []
+
+    class Spy(nn.Module):
+        def forward(self, image, condition):
+            seen.append(image.dtype)
+            return image.square()
+
+    penalty = PENALTIES[name](Match(Spy(), match.real.double(), match.fake.double()))
+    assert penalty.dtype == torch.float64
+    assert seen == [torch.float64]
+
+
+def test_between_real_and_fake_the_points_are_the_same_in_float64(match):
+    values = []
+    for real, fake in ((match.real, match.fake), (match.real.double(), match.fake.double())):
+        torch.manual_seed(0)
+        values.append(gradient_penalty(Match(Quadratic(), real, fake)).item())
+    assert values[0] == pytest.approx(values[1], rel=1e-5)

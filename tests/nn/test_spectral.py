@@ -30,6 +30,63 @@ def test_passes_in_training_bring_the_largest_singular_value_to_1(network):
         assert largest(part.weight) == pytest.approx(1, abs=1e-3)
 
 
+@pytest.mark.parametrize(
+    ("layer", "shape", "outputs"),
+    [
+        (nn.Conv1d(3, 8, 3), (2, 3, 9), 0),
+        (nn.Conv2d(4, 8, 3, groups=2), (2, 4, 9, 9), 0),
+        (nn.Conv3d(3, 8, 2), (2, 3, 4, 4, 4), 0),
+        (nn.ConvTranspose1d(3, 8, 3), (2, 3, 9), 1),
+        (nn.ConvTranspose2d(3, 8, 3), (2, 3, 5, 5), 1),
+        (nn.ConvTranspose3d(3, 8, 2), (2, 3, 3, 3, 3), 1),
+        (nn.Linear(6, 4), (2, 6), 0),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, nn.Module) else "",
+)
+def test_every_kind_of_layer_has_its_outputs_as_rows(layer, shape, outputs):
+    layer = spectral_(nn.Sequential(layer))
+    for _ in range(100):
+        layer(torch.rand(shape))
+    layer.eval()
+    rows = layer[0].weight.detach().movedim(outputs, 0).flatten(1)
+    assert float(torch.linalg.matrix_norm(rows, 2)) == pytest.approx(1, abs=1e-3)
+
+
+def test_twice_is_once(network):
+    names = set(network.state_dict())
+    network.eval()
+    before = network(images())
+    assert set(spectral_(network).state_dict()) == names
+    assert torch.equal(network(images()), before)
+
+
+def test_weights_that_are_bound_elsewhere_are_left():
+    """Parametrised by others, old and new, shared by two layers, or frozen."""
+    parametrised = nn.utils.parametrizations.weight_norm(nn.Linear(4, 4))
+    hooked = nn.utils.spectral_norm(nn.Linear(4, 4))
+    one, other = nn.Linear(4, 4), nn.Linear(4, 4)
+    other.weight = one.weight
+    frozen = nn.Linear(4, 4).requires_grad_(False)
+    network = nn.ModuleList([parametrised, hooked, one, other, frozen, nn.Linear(4, 4)])
+    names = [name for name, _ in network.named_parameters() if not name.startswith("5.")]
+    spectral_(network)
+    assert [name for name, _ in network.named_parameters() if not name.startswith("5.")] == names
+    assert other.weight is one.weight
+    assert "5.parametrizations.weight.original" in dict(network.named_parameters())
+
+
+def test_a_layer_that_is_used_twice_gets_it_once():
+    layer = nn.Linear(4, 4)
+    spectral_(nn.Sequential(layer, layer))
+    assert len(layer.parametrizations.weight) == 1
+
+
+def test_in_double_precision_it_stays_there():
+    layer = spectral_(nn.Linear(6, 4).double())
+    assert layer(torch.rand(2, 6, dtype=torch.double)).dtype == torch.double
+    assert {value.dtype for value in layer.state_dict().values()} == {torch.double}
+
+
 def test_in_use_nothing_changes(network):
     network.eval()
     before = {name: value.clone() for name, value in network.state_dict().items()}

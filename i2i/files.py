@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from i2i.errors import I2IError
 
-_FULL: Final = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
+_FULL: Final = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _ASIDE: Final = re.compile(r"\.(.+)\.[0-9a-f]{8}\.tmp", re.DOTALL)
 _LONGEST: Final = 48  # characters, of 4 bytes at most, of the name that are kept aside: a name has 255 bytes
 
@@ -57,11 +57,23 @@ def remove_asides(paths: Iterable[Path]) -> None:
     for path in paths:
         names.setdefault(path.parent, set()).add(path.name[:_LONGEST])
     for folder, ours in names.items():
-        with suppress(OSError), os.scandir(folder) as entries:
-            for entry in entries:
-                left = _ASIDE.fullmatch(entry.name)
-                if left and left[1] in ours:
-                    _remove(Path(entry.path))
+        for left in asides(folder):
+            named = _ASIDE.fullmatch(left.name)
+            if named and named[1] in ours:
+                _remove(left)
+
+
+def asides(folder: Path) -> list[Path]:
+    """What writers have beside the files of a folder, or have left there when they were killed."""
+    with suppress(OSError):
+        return [path for path in folder.iterdir() if _ASIDE.fullmatch(path.name)]
+    return []
+
+
+def sweep(folder: Path) -> None:
+    """Removes all that writers left beside the files of a folder; nobody may be writing there now."""
+    for left in asides(folder):
+        _remove(left)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from i2i.errors import I2IError
-from i2i.files import replacing, write_text
+from i2i.files import DiskFullError, asides, cannot_write, replacing, sweep, write_text
 
 
 def names(folder):
@@ -59,3 +59,24 @@ def test_a_name_as_long_as_a_system_takes(tmp_path: Path) -> None:
     write_text(path, "text")
     assert path.read_text() == "text"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG], ids=errno.errorcode.get)
+def test_lack_of_space_of_every_kind_is_told_from_other_refusals(tmp_path, number):
+    refused = cannot_write(tmp_path / "a", OSError(number, "reason"))
+    assert isinstance(refused, DiskFullError)
+    assert "Free some space" in refused.hint
+    assert not isinstance(cannot_write(tmp_path / "a", OSError(errno.EACCES, "reason")), DiskFullError)
+
+
+def test_what_writers_left_in_a_folder_is_found_and_removed(tmp_path):
+    left = [tmp_path / ".a.txt.0123abcd.tmp", tmp_path / ".d.0123abcd.tmp"]
+    left[0].write_text("half")
+    left[1].mkdir()
+    (left[1] / "x").write_text("half")
+    for name in ("a.txt", ".hidden", ".a.txt.tmp"):
+        (tmp_path / name).write_text("mine")
+    assert sorted(asides(tmp_path)) == sorted(left)
+    sweep(tmp_path)
+    assert names(tmp_path) == [".a.txt.tmp", ".hidden", "a.txt"]
+    assert asides(tmp_path / "none") == []

@@ -1,76 +1,122 @@
 """Checkpoints: all that is needed to go on bit for bit, in safetensors and JSON, whole or absent.
 
 `checkpoints/step-N/weights.safetensors` holds every tensor: networks, averaged generators, both optimizers' moments,
-image pools, random states. `state.json` beside it holds the position and the best score so far.
+image pools, random states, and what the trainer adds. `state.json` beside it holds the position, the best score so far,
+the size and the digest of the tensors, and of which configuration and which versions they are.
 """
 
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+import os
+import platform
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any, Final
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
+from i2i.config import RunConfig
 from i2i.errors import RunError
 from i2i.files import replacing
+from i2i.training.saved import (
+    STATE,
+    WEIGHTS,
+    Best,
+    Checkpoint,
+    digest_of,
+    discard,
+    find,
+    look,
+    newest_whole,
+    note_best,
+    place,
+    prune,
+    sweep,
+    whole,
+)
 from i2i.training.trainer import Trainer
+from i2i.version import __version__
+
+__all__ = [
+    "Best",
+    "Checkpoint",
+    "Tensors",
+    "averaged",
+    "below",
+    "find",
+    "machine",
+    "newest_whole",
+    "note_best",
+    "prune",
+    "restore",
+    "save",
+    "save_averaged",
+    "sweep",
+]
 
 Tensors = dict[str, Tensor]
 
-
-@dataclass(frozen=True)
-class Best:
-    """The step whose averaged generators scored best on the validation images."""
-
-    step: int
-    metric: str
-    score: float
+_EXTRA: Final = "extra."
 
 
-@dataclass(frozen=True)
-class Checkpoint:
-    """A checkpoint on the disk."""
+def save(trainer: Trainer, best: Best | None, folder: Path, config: RunConfig | None = None) -> Checkpoint:
+    """Writes `folder/step-N`; raises I2IError, and leaves nothing, where the disk is full or refuses.
 
-    path: Path
-    step: int
-    best: Best | None
-
-    def tensors(self) -> Tensors:
-        """All its tensors, on the CPU; raises RunError where the file is damaged."""
-        try:
-            return load_file(self.path / "weights.safetensors")
-        except (OSError, SafetensorError) as error:
-            raise RunError(
-                f"{self.path}: damaged: {error}", "Remove this folder; `--resume` then takes the checkpoint before it."
-            ) from error
+    config: what decided the training, to be compared when somebody goes on with it.
+    """
+    told: dict[str, Any] = {} if config is None else {"config": config.model_dump(mode="json")}
+    told["machine"] = machine(trainer)
+    return _save(lambda: _collect(trainer), trainer.step, best, folder, told)
 
 
-def save(trainer: Trainer, best: Best | None, folder: Path) -> Checkpoint:
-    """Writes `folder/step-N`; raises I2IError, and leaves nothing, where the disk is full or refuses."""
-    return _save(lambda: _collect(trainer), trainer.step, best, folder)
+def machine(trainer: Trainer) -> dict[str, object]:
+    """Of what kind the machine is that a trainer plays on, as far as the last bits of its weights depend on it."""
+    computes = trainer.type if trainer.autocast is None else trainer.autocast
+    device = trainer.device.type if trainer.device.type != "cuda" else torch.cuda.get_device_name(trainer.device)
+    there = {"device": device, "precision": str(computes).removeprefix("torch."), "processes": trainer.world.size}
+    return there | ({"threads": torch.get_num_threads()} if device == "cpu" else {})
 
 
 def save_averaged(generators: Mapping[str, Tensor], best: Best, folder: Path) -> Checkpoint:
     """Writes a checkpoint of nothing but averaged generators, such as imported ones: nobody can go on with it."""
     tensors = {f"average.{name}": tensor.contiguous() for name, tensor in generators.items()}
-    return _save(lambda: tensors, best.step, best, folder)
+    return _save(lambda: tensors, best.step, best, folder, {})
 
 
-def _save(collect: Callable[[], Tensors], step: int, best: Best | None, folder: Path) -> Checkpoint:
-    path = folder / f"step-{step:07d}"
-    state = {"step": step, "best": None if best is None else asdict(best), "torch": torch.__version__}
-    if not path.exists():  # the same step of the same run holds the same
-        with replacing(path) as aside:
-            aside.mkdir()
-            _write(collect(), aside / "weights.safetensors")
-            (aside / "state.json").write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
-    return Checkpoint(path, step, best)
+def _save(
+    collect: Callable[[], Tensors], step: int, best: Best | None, folder: Path, told: Mapping[str, Any]
+) -> Checkpoint:
+    path = place(folder, step)
+    there = whole(path)
+    if there is not None:  # the same step of the same run holds the same
+        return there
+    versions = {"i2i": __version__, "python": platform.python_version(), "torch": torch.__version__}
+    with replacing(path) as aside:
+        aside.mkdir()
+        tensors = collect()
+        _write(tensors, aside / WEIGHTS)
+        state = {
+            "step": step,
+            "best": None if best is None else asdict(best),
+            "weights": {"size": (aside / WEIGHTS).stat().st_size, "sha256": digest_of(aside / WEIGHTS)},
+            "extra": sorted(name.removeprefix(_EXTRA) for name in tensors if name.startswith(_EXTRA)),
+            "versions": versions,
+            **told,
+        }
+        (aside / STATE).write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
+        if os.path.lexists(path):  # damaged: and no folder is renamed over another
+            discard(path)
+    saved = look(path)
+    for later in find(folder):  # of a future that this training did not have; a damaged one must not count as newest
+        if later.step > step and whole(later.path) is None:
+            discard(later.path)
+    return saved
 
 
 def restore(trainer: Trainer, checkpoint: Checkpoint) -> None:
@@ -98,12 +144,15 @@ def restore(trainer: Trainer, checkpoint: Checkpoint) -> None:
                     else value.to(parameter.device if trainer.config.fused else "cpu")
                     for key, value in saved.items()
                 }
-    for index in range(_count(tensors, "pool.")):
+    pools = _count(tensors, "pool.")
+    del trainer.pools[pools:]  # of a training that goes back
+    for index in range(pools):
         kept = below(tensors, f"pool.{index}.")
         trainer.pool(index).restore({name: value.to(trainer.device) for name, value in kept.items()})
     torch.set_rng_state(tensors["random.cpu"])
     if trainer.device.type == "cuda" and "random.cuda" in tensors:
         torch.cuda.set_rng_state(tensors["random.cuda"], trainer.device)
+    trainer.restore_extra(below(tensors, _EXTRA))
     trainer.step = checkpoint.step
 
 
@@ -112,46 +161,14 @@ def averaged(checkpoint: Checkpoint) -> Tensors:
     return below(checkpoint.tensors(), "average.")
 
 
-def find(folder: Path) -> list[Checkpoint]:
-    """The checkpoints in `folder`, oldest first; what was never finished has another name and is not among them."""
-    found = []
-    for path in folder.glob("step-*"):
-        try:
-            state = json.loads((path / "state.json").read_text(encoding="utf-8"))
-            best = None if state["best"] is None else Best(**state["best"])
-            found.append(Checkpoint(path, int(state["step"]), best))
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise RunError(f"{path}: damaged: {error}", "Remove this folder.") from error
-    return sorted(found, key=lambda checkpoint: checkpoint.step)
-
-
-def newest(found: Sequence[Checkpoint]) -> Checkpoint:
-    """The last of `found`; without its best score where the checkpoint of that is no longer there."""
-    last = found[-1]
-    there = last.best is not None and last.best.step in {checkpoint.step for checkpoint in found}
-    return last if there else replace(last, best=None)
-
-
-def sweep(folder: Path) -> None:
-    """Removes what a process that was killed in the middle of saving or pruning has left."""
-    for left in folder.glob(".step-*"):
-        shutil.rmtree(left, ignore_errors=True)
-
-
-def prune(folder: Path, keep: int, best: Best | None) -> None:
-    """Removes all but the `keep` newest checkpoints and the best one."""
-    for checkpoint in find(folder)[:-keep]:
-        if best is None or checkpoint.step != best.step:
-            doomed = checkpoint.path.with_name(f".{checkpoint.path.name}.old")
-            checkpoint.path.rename(doomed)  # so that a crash in mid-removal leaves no half checkpoint of that name
-            shutil.rmtree(doomed, ignore_errors=True)
-
-
 def _write(tensors: Tensors, path: Path) -> None:
     try:
         save_file(tensors, path)
     except SafetensorError as error:  # what it raises for a full disk is no OSError
-        raise OSError(str(error)) from error
+        number = re.search(r"\(os error (\d+)\)", str(error))
+        raise (
+            OSError(str(error)) if number is None else OSError(int(number[1]), os.strerror(int(number[1])))
+        ) from error
 
 
 def _networks(trainer: Trainer) -> Tensors:
@@ -165,6 +182,7 @@ def _collect(trainer: Trainer) -> Tensors:
     tensors = _networks(trainer) | dict(_moments(trainer)) | {"random.cpu": torch.get_rng_state()}
     for index, pool in enumerate(trainer.pools):
         tensors |= {f"pool.{index}.{name}": value for name, value in pool.state().items()}
+    tensors |= {f"{_EXTRA}{name}": value for name, value in trainer.extra().items()}
     if trainer.device.type == "cuda":
         tensors["random.cuda"] = torch.cuda.get_rng_state(trainer.device)
     return {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}

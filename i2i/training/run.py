@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
-from collections.abc import Iterator
+import os
+import platform
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from i2i.artifact import Kind, Precision
-from i2i.errors import RunError
-from i2i.files import refuse, write_text
+from i2i.errors import I2IError, RunError
+from i2i.files import asides, refuse, remove_asides, sweep, write_text
 
 RUNS = Path("runs")  # where runs are made and looked for, unless told otherwise
 _DOES: dict[Kind, tuple[str, str, str]] = {
@@ -19,6 +23,7 @@ _DOES: dict[Kind, tuple[str, str, str]] = {
     "noise": ("makes images from noise", "dcgan", "i2i generate model.onnx"),
 }
 State = Literal["running", "interrupted", "failed", "finished"]
+_LOCKLESS: Final = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP}  # of network file systems without locks
 
 
 class Run:
@@ -42,13 +47,15 @@ class Run:
         self.parity = path / "parity.json"
         self.stages = path / "stages"
         self._facts = path / "run.json"
+        self._lock = path / ".lock"
+        self._exporting = path / ".export.lock"
 
     @classmethod
     def create(cls, path: Path, plugin: str) -> Run:
         """Makes an empty run of `plugin` at `path`; raises RunError where it is not empty, I2IError if refused."""
         try:
             path.mkdir(parents=True, exist_ok=True)
-            if any(path.iterdir()):
+            if {*path.iterdir()} - {*asides(path)}:  # what was killed before there was a run is no obstacle
                 raise RunError(
                     f"{path}: is not empty", f"Go on with it by `i2i train --resume {path}`, or choose another --out."
                 )
@@ -81,7 +88,7 @@ class Run:
     def open(cls, path: Path) -> Run:
         """The run at `path`; raises RunError where there is none."""
         run = cls(path)
-        if not run._facts.is_file():
+        if not _so(run._facts.is_file):
             others = [str(other.path) for other in runs(path.parent)]
             known = f"Runs there: {', '.join(others)}" if others else "A run is a folder that `i2i train` made."
             raise RunError(f"{path}: is no run: it has no run.json", known)
@@ -122,14 +129,67 @@ class Run:
         self.note(state="running", **{**dict.fromkeys(("ended", "error", "signal", "scores", "stage")), **facts})
 
     def finish(self, state: State, **facts: object) -> None:
-        """Notes how the run ended and when."""
-        self.note(state=state, ended=_now(), **facts)
+        """Notes how the run ended and when, and of the runs beside it which number it is to do so."""
+        here = self.path.absolute()
+        others = (_order(beside) for run, beside in told(here.parent) if run.path.name != here.name)
+        self.note(state=state, ended=_now(), order=1 + max(others, default=0), **facts)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keeps other processes from playing this run; the system lets go of it when this process dies, however.
+
+        What an earlier one left half-written when it was killed is removed. Raises RunError, which names the other
+        process, where one plays the run; to look at it and to export it stay possible. A stage has a lock of its own. A
+        file system without locks cannot tell: there a second process is not refused.
+        """
+        with ExitStack() as held:
+            if not held.enter_context(_held(self._lock, blocking=False)):
+                raise RunError(
+                    f"{self.path}: is being trained by another process{self._player()}",
+                    "Wait until it has ended, or stop that one: it saves and can be gone on with.",
+                )
+            self._sweep()
+            self.note(process={"pid": os.getpid(), "host": platform.node()})
+            try:
+                yield
+            finally:
+                with suppress(I2IError):  # nothing depends on it
+                    self.note(process=None)
+
+    @contextmanager
+    def exporting(self) -> Iterator[None]:
+        """Has other processes wait that export this run meanwhile; what one left half-written is removed."""
+        with _held(self._exporting, blocking=True):
+            self._sweep_models()
+            yield
+
+    def _sweep(self) -> None:
+        remove_asides([self._facts, self.config, self.metrics])
+        for folder in (self.samples, self.examples):
+            sweep(folder)
+        with _held(self._exporting, blocking=False) as alone:
+            if alone:
+                self._sweep_models()
+
+    def _sweep_models(self) -> None:
+        for left in asides(self.path):
+            if left.name.startswith((".model.", f".{self.parity.name}.")):
+                with suppress(OSError):
+                    left.unlink()
+
+    def _player(self) -> str:
+        """Which process has noted that it plays this run."""
+        with suppress(RunError):
+            process = self.facts().get("process")
+            if isinstance(process, dict):
+                return f", {process.get('pid')} on {process.get('host')}"
+        return ""
 
 
 def runs(root: Path) -> Iterator[Run]:
     """The runs directly below `root`, by name."""
     for name in _names(root):
-        if (root / name / "run.json").is_file():
+        if _so((root / name / "run.json").is_file):
             yield Run(root / name)
 
 
@@ -147,18 +207,52 @@ def newest_model(root: Path, kind: Kind = "image") -> Path:
     """The `model.onnx` of the run below `root` that finished last with a model of `kind`; RunError where none has."""
     finished = []
     for run, facts in told(root):
-        if facts.get("state") == "finished" and facts.get("kind", "image") == kind and run.model.is_file():
-            finished.append((str(facts.get("ended", "")), run.path.name, run.model))
+        if facts.get("state") == "finished" and facts.get("kind", "image") == kind and _so(run.model.is_file):
+            # By number, as clocks may be set back; runs of earlier versions have none.
+            finished.append((_order(facts), str(facts.get("ended", "")), run.path.name, run.model))
     if not finished:
         does, plugin, model = _DOES[kind]
         raise RunError(
             f"no finished run under {root}/ {does}", f"Train one: `i2i train {plugin}`; or give a model: `{model}`."
         )
-    return max(finished)[2]
+    return max(finished)[-1]
+
+
+def _order(facts: Mapping[str, Any]) -> int:
+    order = facts.get("order")
+    return order if isinstance(order, int) else 0
 
 
 def _names(root: Path) -> list[str]:
-    return sorted(path.name for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
+    """Of the folders in `root`; none where it may not be looked at."""
+    with suppress(OSError):
+        return sorted(path.name for path in root.iterdir() if _so(path.is_dir))
+    return []
+
+
+def _so(ask: Callable[[], bool]) -> bool:
+    """What is asked of a path; False where it may not be looked at, for which Python raises before 3.14."""
+    with suppress(OSError):
+        return ask()
+    return False
+
+
+@contextmanager
+def _held(lock: Path, *, blocking: bool) -> Iterator[bool]:
+    """Whether a lock is held, which the system lets go of when this process dies; True where there are no locks."""
+    from filelock import FileLock, Timeout  # noqa: PLC0415 - of the extra `train`
+
+    with ExitStack() as stack:
+        try:
+            # A soft one would be a file that stays when this process is killed.
+            stack.enter_context(FileLock(lock, blocking=blocking, fallback_to_soft=False))
+        except Timeout:
+            yield False
+            return
+        except OSError as error:
+            if error.errno not in _LOCKLESS:
+                refuse(lock, error)
+        yield True
 
 
 def _now() -> str:

@@ -1,5 +1,6 @@
 """What a training leaves, and how it ends."""
 
+import errno
 import json
 import os
 import signal
@@ -10,10 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import yaml
+from click.testing import CliRunner
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from i2i import api, config, images
+from i2i import api, cli, config, images
 from i2i.errors import ConfigError, DataError, DeviceError, RunError, TrainingError
 from i2i.training.observer import Observer
 from i2i.training.run import Run, newest_model
@@ -92,7 +95,7 @@ def test_any_objective_and_penalty_trains_by_configuration_alone(small, tmp_path
     manifest = plugins.load("pix2pix")
     run = Run.create(tmp_path / "run", "pix2pix")
     session = Session(manifest, api.configure(manifest, [config.Layer("test", settings)]))
-    assert session.play(run).last.step == 6
+    assert session.play(run).step == 6
     shown = [penalty in line for line in lines(run, "train")]
     assert shown == [True, False] * 3
     assert all(np.isfinite(list(line.values())[2:]).all() for line in lines(run, "train"))
@@ -122,7 +125,7 @@ def test_what_is_missing_is_said_before_anything_is_written(small, tmp_path):
 
 def test_a_loss_that_is_not_finite_stops_the_training_and_is_named(small, tmp_path):
     small["trainer"]["lr"] = 1e30
-    with pytest.raises(TrainingError, match=r"not finite: .*l1[\s\S]*lower trainer\.lr"):
+    with pytest.raises(TrainingError, match=r"discriminator is no number.*in vain[\s\S]*trainer\.lr"):
         api.train("pix2pix", small, out=tmp_path / "run")
     assert Run.open(tmp_path / "run").facts()["state"] == "failed"
 
@@ -180,6 +183,71 @@ def test_a_signal_saves_says_how_to_go_on_and_loses_nothing(pairs, tmp_path, num
     assert f"i2i translate {out}" in resumed.stdout
     assert run.facts()["state"] == "finished"
     assert (run.checkpoints / f"step-{step + 2:07d}").is_dir()
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="a system without SIGUSR1")
+def test_sigusr1_is_a_wish_to_stop_too(small, tmp_path):
+    out = tmp_path / "run"
+    path = tmp_path / "small.yaml"
+    path.write_text(yaml.safe_dump({**small, "trainer": {**small["trainer"], "steps": 100_000}}))
+
+    def send():
+        while not (out / "metrics.jsonl").exists():
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+    with ThreadPoolExecutor(1) as pool:
+        sent = pool.submit(send)
+        result = CliRunner().invoke(cli.cli, ["train", "pix2pix", "--config", str(path), "--out", str(out)])
+        sent.result(timeout=60)
+    assert result.exit_code == 138
+    run = Run.open(out)
+    assert f"i2i train --resume {out}" in result.output
+    assert (run.facts()["state"], run.facts()["signal"]) == ("interrupted", "SIGUSR1")
+    assert (run.checkpoints / f"step-{run.facts()['step']:07d}").is_dir()
+
+
+def test_the_newest_run_is_told_by_numbers_where_a_clock_was_set_back(tmp_path):
+    old, first, second = (Run.next(tmp_path, "pix2pix", "pix2pix") for _ in range(3))
+    for run in (old, second, first):
+        run.model.write_bytes(b"")
+        run.finish("finished")
+    old.note(order=None, ended="2030-01-01T00:00:00+00:00")  # of a version that knew no numbers
+    second.note(ended="2031-01-01T00:00:00+00:00")
+    assert newest_model(tmp_path) == first.model
+    for run in (first, second):
+        run.note(order=None)
+    assert newest_model(tmp_path) == second.model
+
+
+@pytest.mark.parametrize("denied", ["a neighbour", "all"])
+def test_what_may_not_be_looked_at_beside_a_run_does_not_fail_it(tmp_path, monkeypatch, denied):
+    run = Run.create(tmp_path / "run", "pix2pix")
+    run.model.write_bytes(b"")
+    (tmp_path / "systemd-private").mkdir()
+    stat, listdir = os.stat, os.listdir
+
+    def refused(path, *arguments, **named):
+        if "systemd-private" in str(path) and str(path) != str(tmp_path / "systemd-private"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return stat(path, *arguments, **named)
+
+    def unlisted(path="."):
+        if denied == "all" and str(path) == str(tmp_path):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return listdir(path)
+
+    monkeypatch.setattr(os, "stat", refused)
+    monkeypatch.setattr(os, "listdir", unlisted)
+    run.finish("finished")
+    assert run.facts()["state"] == "finished"
+    if denied == "all":
+        with pytest.raises(RunError, match="no finished run"):
+            newest_model(tmp_path)
+    else:
+        assert newest_model(tmp_path) == run.model
+    with pytest.raises(RunError, match="is no run"):
+        Run.open(tmp_path / "systemd-private")
 
 
 def test_runs_are_numbered_and_the_newest_finished_one_is_found(tmp_path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -70,23 +70,38 @@ def train(
     layers: Sequence[Layer] = (),
     out: str | Path | None = None,
     observer: Observer | None = None,
+    devices: int = 1,
 ) -> Run:
     """Trains `plugin`, exports the best weights to `model.onnx`, and returns the run.
 
     settings: nested, as in the YAML files: `{"data": {"source": "photos"}, "trainer": {"steps": 500}}`.
     layers: configuration layers below `settings`, such as `i2i.config.read_yaml(path)`.
     out: the run's folder; by default the next number under `runs/`. Raises I2IError for whatever the user can mend;
-    a run stopped by Ctrl-C or SIGTERM returns with the state "interrupted".
+    a run stopped by Ctrl-C or SIGTERM returns with the state "interrupted". devices: processes that train together, of
+    which each takes a GPU, or its share of the cores; they write to stderr, and `observer` hears nothing of them.
     """
     from i2i.course import Course
+    from i2i.together import train_together
+    from i2i.training.launch import report_run, watch_launcher
+    from i2i.training.world import joined
 
     entry = plugins.find(plugin)
     manifest = entry.load()
     config = _with_whole_paths(configure(manifest, [*layers, Layer("settings", settings or {})]))
-    course = Course(entry, manifest, config, observer)
-    run = Run.create(Path(out), plugin) if out is not None else Run.next(RUNS, plugin, manifest.name)
-    run.note(distribution=entry.distribution)
-    return course.follow(run)
+    if devices > 1:
+        return train_together(config, devices, [plugin, *(["--out", str(out)] if out is not None else [])], observer)
+    watch_launcher()
+    with joined(config.device) as world:
+        course = Course(entry, manifest, config, observer, world=world)
+        made: Run | None = None
+        if world.first:
+            made = Run.create(Path(out), plugin) if out is not None else Run.next(RUNS, plugin, manifest.name)
+            made.note(distribution=entry.distribution)
+            report_run(made.path)
+        path = world.tell(None if made is None else str(made.path))
+        run = Run(Path(path)) if made is None else made
+        with run.locked() if world.first else nullcontext():
+            return course.follow(run)
 
 
 def resume(
@@ -95,13 +110,19 @@ def resume(
     *,
     layers: Sequence[Layer] = (),
     observer: Observer | None = None,
+    devices: int = 1,
 ) -> Run:
     """Goes on with a run from its newest checkpoint, as if it had never stopped; raises RunError where it cannot.
 
     settings, layers: what to change, such as `{"trainer": {"steps": 40_000}}`; it is then no longer the run it was.
+    devices: as of `train`, and not necessarily as many as before.
     """
     from i2i.course import Course, stages
+    from i2i.together import train_together
     from i2i.training import checkpoint as checkpoints
+    from i2i.training.best import lost_best
+    from i2i.training.launch import report_run, watch_launcher
+    from i2i.training.world import joined
 
     run, entry, manifest, config = _open(path, *layers, Layer("settings", settings or {}))
     if "imported" in run.facts():
@@ -111,12 +132,19 @@ def resume(
         )
     found = checkpoints.find(run.checkpoints)
     *_, last = stages(manifest, config).values()
-    if found and found[-1].step >= last.trainer.steps and run.facts()["state"] == "finished":
+    over = bool(found) and found[-1].step >= last.trainer.steps and run.facts()["state"] == "finished"
+    if over and lost_best(run) is None:
         raise RunError(
             f"{run.path}: is finished: {found[-1].step} steps of {last.trainer.steps}",
             f"To train it longer: i2i train --resume {run.path} --steps {2 * config.trainer.steps}",
         )
-    return Course(entry, manifest, config, observer, run).follow(run)
+    if devices > 1:
+        return train_together(config, devices, ["--resume", str(run.path)], observer)
+    watch_launcher()
+    with joined(config.device) as world:
+        report_run(run.path)
+        with run.locked() if world.first else nullcontext():
+            return Course(entry, manifest, config, observer, run, world).follow(run)
 
 
 def import_checkpoint(
@@ -172,7 +200,8 @@ def export(path: str | Path, precision: Precision = "fp32") -> dict[Path, Descri
     *_, last = stages(manifest, config).values()
     game = manifest.build(last)
     if precision == "fp32":
-        return export_run(run, last, game, entry.version)
+        with run.exporting():
+            return export_run(run, last, game, entry.version)
 
     def validation() -> Samples:
         from i2i.data import open_splits
@@ -185,9 +214,10 @@ def export(path: str | Path, precision: Precision = "fp32") -> dict[Path, Descri
             f"{run.path}: was imported without images, on which {precision} would be fitted and judged",
             "Import it again with some: `i2i import FILE --examples DIR --run RUN`.",
         )
-    return export_variants(
-        run, artifacts(run, last, game, entry.version), precision, None if imported is not None else validation
-    )
+    with run.exporting():
+        return export_variants(
+            run, artifacts(run, last, game, entry.version), precision, None if imported is not None else validation
+        )
 
 
 def export_triton(

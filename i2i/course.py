@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from i2i.config import RunConfig, dump
-from i2i.errors import I2IError, PluginError
+from i2i.config import RunConfig, dump, read_yaml, resolve
+from i2i.errors import I2IError, PluginError, RunError
 from i2i.files import write_text
 from i2i.plugin import STRICT, strict
 from i2i.training import checkpoint as checkpoints
+from i2i.training.agreed import newest_agreed
 from i2i.training.fault import place, told
 from i2i.training.run import Run
 from i2i.training.session import Session
 from i2i.training.start import Start
-from i2i.training.stopping import terminable
+from i2i.training.stopping import signal_of, terminable
+from i2i.training.world import ALONE, World
 from i2i_export.run import export_run
 
 if TYPE_CHECKING:
@@ -29,13 +32,21 @@ class Course:
     """What is to be done in a run: its stages, of which all but the last are runs of their own inside it.
 
     Opens the data and networks of the first stage to be played, so that what is wrong with them is known before
-    anything is written; raises I2IError. run: where there is one already, what it has is not done again.
+    anything is written; raises I2IError. run: where there is one already, what it has is not done again. world: of the
+    processes of which this is one; all play, and the first alone writes.
     """
 
     def __init__(
-        self, entry: Entry, manifest: Plugin, config: RunConfig, observer: Observer | None, run: Run | None = None
+        self,
+        entry: Entry,
+        manifest: Plugin,
+        config: RunConfig,
+        observer: Observer | None,
+        run: Run | None = None,
+        world: World = ALONE,
     ) -> None:
         self._entry, self._manifest, self._config, self._observer = entry, manifest, config, observer
+        self._world = world
         *earlier, (_, self._last) = stages(manifest, config).items()
         self._earlier = dict(earlier)
         self._start: Start | None = None
@@ -57,63 +68,99 @@ class Course:
         assert self._opened is not None
         classes = self._opened[1].config.data.classes
         whole = self._config.model_copy(update={"data": self._config.data.model_copy(update={"classes": classes})})
-        with terminable(), _answering(run):
-            write_text(run.config, dump(whole))
+        with terminable(), _answering(run, self._world):
+            if self._world.first:
+                write_text(run.config, dump(whole))
             for name, config in self._earlier.items():
                 stage = Run(run.stages / name)
-                if stage.state() != "finished":
-                    run.begin(stage=name)
-                    if stage.state() is None:
-                        Run.create(stage.path, self._config.plugin)
-                    with _answering(stage):
-                        write_text(stage.config, dump(config))
-                        self._play(stage, config)
+                if self._world.tell(stage.state()) != "finished":
+                    self._play_stage(run, name, config)
                     facts = stage.facts()
                     if facts["state"] == "interrupted":
-                        run.finish("interrupted", step=facts["step"], signal=facts["signal"])
+                        if self._world.first:
+                            run.finish("interrupted", step=facts["step"], signal=facts["signal"])
+                        self._world.tell(None)
                         return run
                 self._start = Start.open(stage.path)
             self._play(run, self._last)
         return run
 
+    def _play_stage(self, run: Run, name: str, config: RunConfig) -> None:
+        stage = Run(run.stages / name)
+        if self._world.first:
+            run.begin(stage=name)
+            if stage.state() is None:
+                Run.create(stage.path, self._config.plugin)
+        with stage.locked() if self._world.first else nullcontext(), _answering(stage, self._world):
+            self._world.tell(None)  # now it is there for all
+            if self._world.first:
+                write_text(stage.config, dump(config))
+            self._play(stage, config)
+
     def _open(self, config: RunConfig, run: Run | None) -> Session:
-        """A session on `config`, at the newest checkpoint of `run` where it has one."""
-        found = checkpoints.find(run.checkpoints) if run is not None else []
-        session = Session(self._manifest, config, self._observer, None if found else self._start)
-        if found:
-            session.resume(checkpoints.newest(found))
+        """A session on `config`, at the newest whole checkpoint of `run` where it has one."""
+        found, passed = (None, []) if run is None else newest_agreed(run.checkpoints, self._world)
+        if run is not None and passed and found is None:
+            raise RunError(
+                f"{run.checkpoints}: none is whole: {'; '.join(passed)}",
+                "Restore one of them; or begin anew in another folder: i2i train PLUGIN --out DIR",
+            )
+        session = Session(self._manifest, config, self._observer, None if found else self._start, self._world)
+        for what in passed:
+            session.observer.said(f"passed over: {what}")
+        if run is not None and found is not None:
+            before = {} if "config" in found.told else {"config": self._config_of(run, config)}
+            session.resume(replace(found, told={**found.told, **before}))
         return session
 
+    def _config_of(self, run: Run, config: RunConfig) -> dict[str, object]:
+        """What `run` was played by when last it was, for checkpoints of versions that did not keep it themselves."""
+        was = resolve(self._manifest.config, [read_yaml(run.config)])
+        if config is self._last:  # of a run with stages, the file tells what all of them are made from
+            *_, was = stages(self._manifest, was).values()
+        return was.model_dump(mode="json")
+
     def _play(self, run: Run, config: RunConfig) -> None:
+        """Returns when the first process has noted how it ended."""
         if self._opened is not None and self._opened[0] is config:
             session, self._opened = self._opened[1], None
         else:
             session = self._open(config, run)
-        checkpoints.sweep(run.checkpoints)
+        if self._world.first:
+            checkpoints.sweep(run.checkpoints)
         outcome: Outcome | None = None
         try:
             outcome = session.play(run)
-            if outcome.stopped is not None:
-                run.finish("interrupted", step=outcome.last.step, signal=outcome.stopped.name)
-                return
-            scores = session.score(run)
-            described = export_run(run, session.config, session.build(), self._entry.version)
-            run.finish("finished", step=outcome.last.step, scores=scores, kind=described[run.model].kind)
-        except KeyboardInterrupt:
+            if self._world.first:
+                self._conclude(run, session, outcome)
+        except KeyboardInterrupt as interrupt:
             if outcome is None:  # in the middle of a step: what was played since the last checkpoint is lost
                 raise
-            run.finish("interrupted", step=outcome.last.step, signal="SIGINT")
+            if self._world.first:
+                run.finish("interrupted", step=outcome.step, signal=signal_of(interrupt).name)
+        self._world.tell(None)
+
+    def _conclude(self, run: Run, session: Session, outcome: Outcome) -> None:
+        if outcome.stopped is not None:
+            run.finish("interrupted", step=outcome.step, signal=outcome.stopped.name)
+            return
+        scores = session.score(run)
+        with run.exporting():
+            described = export_run(run, session.config, session.build(), self._entry.version)
+        run.finish("finished", step=outcome.step, scores=scores, kind=described[run.model].kind)
 
 
 @contextmanager
-def _answering(run: Run) -> Iterator[None]:
-    """Notes in `run.json` that the run was broken off, and by what."""
+def _answering(run: Run, world: World) -> Iterator[None]:
+    """Notes in `run.json` that the run was broken off, and by what; the first process does."""
     try:
         yield
     except BaseException as error:
+        if not world.first:
+            raise
         with suppress(I2IError):  # where the disk is full, that is what is raised
             if isinstance(error, KeyboardInterrupt):
-                run.finish("interrupted")
+                run.finish("interrupted", step=None, signal=signal_of(error).name)
             else:
                 run.finish("failed", error=str(error))
         raise

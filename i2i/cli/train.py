@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +30,7 @@ def _plugins(context: click.Context, parameter: click.Parameter, incomplete: str
     i2i train pix2pix --data photos/               on your own pairs: photos/A and photos/B, or side by side
     i2i train pix2pix --config configs/pix2pix-facades.yaml --data facades/
     i2i train --resume runs/pix2pix-001            goes on where it stopped
+    i2i train cyclegan --data maps/ --devices 4    on four GPUs
     """
 )
 @click.argument("plugin", required=False, shell_complete=_plugins)
@@ -50,6 +54,13 @@ def _plugins(context: click.Context, parameter: click.Parameter, incomplete: str
 @click.option("--steps", type=int, metavar="N", help="Moves of the generator.")
 @click.option("--seed", type=int, metavar="N", help="Decides weights, order, augmentation and noise.")
 @click.option("--device", metavar="NAME", help="auto, cpu, cuda or cuda:N.")
+@click.option(
+    "--devices",
+    type=click.IntRange(1),
+    default=1,
+    metavar="N",
+    help="Processes that train together: as many GPUs, or shares of the cores.",
+)
 @click.option("--out", type=FILE, metavar="DIR", help="Folder of the run.  [default: runs/PLUGIN-NNN]")
 @click.option(
     "--resume",
@@ -68,6 +79,7 @@ def command(
     steps: int | None,
     seed: int | None,
     device: str | None,
+    devices: int,
     out: Path | None,
     resumed: Path | None,
     init: str | None,
@@ -97,8 +109,8 @@ def command(
             raise click.UsageError(
                 "--resume takes all that from the run: leave out PLUGIN, --out, --init and --print-config"
             )
-        with Display() as display:
-            _conclude(api.resume(resumed, layers=layers, observer=display))
+        with _signals(), Display() as display:
+            _conclude(api.resume(resumed, layers=layers, observer=display, devices=devices))
         return
     if plugin is None:
         known = ", ".join(sorted({entry.name for entry in plugins.catalogue()}))
@@ -106,9 +118,21 @@ def command(
     if print_config:
         click.echo(dump(api.configure(plugins.load(plugin), layers)), nl=False)
         return
-    with Display() as display:
-        run = api.train(plugin, layers=layers, out=out, observer=display)
+    with _signals(), Display() as display:
+        run = api.train(plugin, layers=layers, out=out, observer=display, devices=devices)
     _conclude(run)
+
+
+@contextmanager
+def _signals() -> Iterator[None]:
+    """Ends the process with the status of the signal by which a training was abandoned; Ctrl-C is the group's."""
+    from i2i.training.stopping import Signalled
+
+    try:
+        yield
+    except Signalled as signalled:
+        click.echo("interrupted", err=True)
+        sys.exit(128 + signalled.signal)
 
 
 def _options(values: dict[str, Any]) -> list[Layer]:
@@ -128,8 +152,14 @@ def _conclude(run: Run) -> None:
     from i2i.cli.export import name_outdated
 
     facts = run.facts()
+    if not _speaking():
+        if facts["state"] == "interrupted":
+            sys.exit(128 + signal.Signals[facts["signal"]])
+        return
     if facts["state"] == "interrupted":
-        click.echo(f"Stopped after step {facts['step']}; everything is saved. Go on with:")
+        # Without a step, it was told so twice: what was played since the last checkpoint is lost.
+        saved = f"Stopped after step {facts['step']}; everything is saved." if "step" in facts else "Stopped at once."
+        click.echo(f"{saved} Go on with:")
         click.echo("  " + shlex.join(["i2i", "train", "--resume", str(run.path)]))
         sys.exit(128 + signal.Signals[facts["signal"]])
     scores = facts["scores"]
@@ -139,6 +169,8 @@ def _conclude(run: Run) -> None:
     exported = sorted({*run.path.glob("model*.onnx")} - {*api.outdated(run.path)})
     click.echo(f"Exported and checked: {', '.join(map(str, exported))}")
     name_outdated(run.path)
+    if found := [f"{each['name'].replace('_', ' ')} (step {each['step']})" for each in facts.get("diagnoses", [])]:
+        click.echo(f"Found on the way: {', '.join(found)}; {run.path / 'run.json'} has the figures and what helps")
     model = [] if run.path.parent == RUNS else [str(run.path)]
     if facts["kind"] == "noise":
         command = ["generate", *model]
@@ -146,6 +178,13 @@ def _conclude(run: Run) -> None:
         example = min(path for path in run.examples.iterdir() if path.is_file())
         command = ["translate", str(example), *(["-m", *model] if model else [])]
     click.echo("Next:\n  " + shlex.join(["i2i", *command]))
+
+
+def _speaking() -> bool:
+    """Whether this process tells how it ended: of several the first, or the one that has started them."""
+    from i2i.training.launch import LAUNCHED
+
+    return int(os.environ.get("RANK", "0")) == 0 and LAUNCHED not in os.environ
 
 
 def _figures(figures: dict[str, float]) -> str:

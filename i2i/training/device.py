@@ -45,9 +45,11 @@ def autocast_type(device: torch.device, precision: Precision) -> torch.dtype | N
     return torch.bfloat16 if fast else None
 
 
-def describe(device: torch.device, autocast: torch.dtype | None) -> str:
-    """The device and its precision in words."""
-    precision = "float32" if autocast is None else str(autocast).removeprefix("torch.")
+def describe(device: torch.device, precision: Precision, count: int = 1) -> str:
+    """The device, of each of so many processes, and its precision in words."""
+    autocast = autocast_type(device, precision)
+    how = ("float64" if precision == "float64" else "float32") if autocast is None else str(autocast).partition(".")[2]
+    each = f"{count} processes, each on " if count > 1 else ""
     if device.type == "cuda":
-        return f"{torch.cuda.get_device_name(device)} ({precision})"
-    return f"CPU, {torch.get_num_threads()} threads ({precision})"
+        return f"{each}{torch.cuda.get_device_name(device)} ({how})"
+    return f"{each}CPU, {torch.get_num_threads()} threads ({how})"

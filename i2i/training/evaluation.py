@@ -25,10 +25,10 @@ NOISE_SEED = 0  # of the noise that is validated and shown: `i2i generate --seed
 
 @torch.no_grad()
 def evaluate(game: Game, protocol: Protocol, batches: Iterable[RawBatch], device: torch.device) -> dict[str, float]:
-    """The protocol's scores of the game's outputs, in float32 as deployed, and the means of the game's own measures."""
+    """The protocol's scores of the game's outputs, as deployed, and the means of the game's own measures."""
     sums: dict[str, float] = defaultdict(float)
     count = 0
-    for batch in _prepared(batches, game.noise, device):
+    for batch in _typed(game, _prepared(batches, game.noise, device)):
         with naming(game, [batch]):
             shown = game.previews(batch)
             protocol.add(shown["output"], shown["target"], batch)
@@ -61,7 +61,7 @@ def picture(game: Game, batches: Iterable[RawBatch], device: torch.device) -> Pi
     """The previews as one picture, uint8 `[H, W, 3]`: a row for each image, or a sheet of what was made of noise."""
     made: list[Pixels] = []
     rows: list[Sequence[Pixels]] = []
-    for batch in _prepared(batches, game.noise, device):
+    for batch in _typed(game, _prepared(batches, game.noise, device)):
         with naming(game, [batch]):
             shown = {name: _pixels(pictures) for name, pictures in game.previews(batch).items()}
             made += shown["output"]
@@ -76,6 +76,13 @@ def _prepared(batches: Iterable[RawBatch], width: int, device: torch.device) -> 
         drawn: Mapping[str, object] = {"noise": noise.draw(NOISE_SEED, length, width, first)} if width else {}
         yield prepare({**raw, **drawn}, device, torch.contiguous_format)  # type: ignore[dict-item]
         first += length
+
+
+def _typed(game: Game, batches: Iterable[Batch]) -> Iterator[Batch]:
+    """The batches in the precision that the generators are kept in."""
+    kind = next(game.generators.parameters()).dtype
+    for batch in batches:
+        yield {name: value.to(kind) if value.is_floating_point() else value for name, value in batch.items()}
 
 
 def _pixels(batch: Tensor) -> list[Pixels]:

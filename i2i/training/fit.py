@@ -2,48 +2,49 @@
 
 from __future__ import annotations
 
-import math
-import time
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
-from signal import Signals
+from signal import SIGTERM, Signals
+from typing import Final
 
-from torch import Tensor
+import torch
 
-from i2i import images
 from i2i.config import RunConfig
-from i2i.data import Loader, Splits, evaluation, thread_count
-from i2i.errors import TrainingError
-from i2i.games.game import Export
+from i2i.data import Loader, Splits, thread_count
+from i2i.errors import RunError
 from i2i.metrics.protocol import Protocol
 from i2i.training import checkpoint as checkpoints
-from i2i.training.batches import prepare
-from i2i.training.checkpoint import Best, Checkpoint
-from i2i.training.evaluation import evaluate, picture
-from i2i.training.fault import called, exported
+from i2i.training.agreed import newest_agreed
+from i2i.training.batches import RawBatch, prepare
+from i2i.training.checkpoint import Checkpoint
+from i2i.training.guard import BrokenStepError
 from i2i.training.observer import Observer
 from i2i.training.recorder import Recorder
+from i2i.training.recovery import Recovery
 from i2i.training.run import Run
-from i2i.training.stopping import stopping
+from i2i.training.stopping import Stop, stopping
+from i2i.training.tally import Tally
 from i2i.training.trainer import Trainer
+from i2i.training.validating import Validation
+from i2i.training.world import LostError
 
-SHOWN = 8  # validation images in a picture of samples
-SHEET = 64  # and where they are made of noise
-SCORED = 8  # images that are scored at a time
+STOPPING: Final = "stopping after this step; once more to abandon it"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How far a training came; `stopped` is the signal that ended it early."""
+    """The step that a training came to; `stopped` is the signal that ended it early."""
 
-    last: Checkpoint
-    best: Best | None
+    step: int
     stopped: Signals | None
 
 
 class Fitting:
-    """One training from the trainer's step to its last, in a run's directory; `resumed` is where it comes from."""
+    """One training from the trainer's step to its last, in a run's directory; `resumed` is where it comes from.
+
+    Of several processes all play, and the first alone validates and writes.
+    """
 
     def __init__(
         self,
@@ -55,118 +56,136 @@ class Fitting:
         observer: Observer,
         resumed: Checkpoint | None = None,
     ) -> None:
-        self.run, self.config, self.observer = run, config, observer
-        self.trainer = trainer
+        self.run, self.config, self.observer, self.trainer = run, config, observer, trainer
+        self.world = trainer.world
         self._train = splits.train
-        self._protocol = protocol
-        most = len(splits.validation) if protocol.most is None else protocol.most
-        self._validation = splits.validation.spread(most)
-        self._threads = thread_count(config.data.workers)
-        self._saved = resumed
-        self._best_by = config.trainer.best_by or next(iter(protocol.metrics))
-        earlier = None if resumed is None else resumed.best
-        # A score by another metric is no measure for the ones to come.
-        self.best = earlier if earlier is not None and earlier.metric == self._best_by else None
-        self._sums: dict[str, Tensor] = {}
-        self._counts: Counter[str] = Counter()
-        self._counted = 0
-        self._since = 0.0
-        shown = splits.validation.spread(SHEET if trainer.game.noise else SHOWN)
-        self._shown = list(evaluation(shown, batch=SCORED, threads=self._threads))
-        self._keep_examples()
+        self._saved = None if resumed is None else resumed.step
+        self._tally = Tally()
+        self._validation: Validation | None = None
+        if self.world.first:
+            self._validation = Validation(run, config, trainer, splits, protocol, observer, resumed)
+        self._recovery = Recovery(run, config.trainer.guard, writing=self.world.first)
 
     def fit(self) -> Outcome:
-        """Plays all steps; on SIGINT or SIGTERM saves and returns. Raises TrainingError when a loss is not finite."""
-        timing, trainer, k = self.config.trainer, self.trainer, self.config.trainer.k
-        loader = Loader(self._train, batch=timing.batch, seed=self.config.seed, threads=self._threads)
-        self.observer.started(trainer.step, timing.steps)
-        self._since = time.perf_counter()
-        with (
-            stopping(lambda: self.observer.said("stopping after this step; once more to abandon it")) as stop,
-            Recorder(self.run, trainer.step) as recorder,
-            loader.read(trainer.step * k) as batches,
-        ):
-            while trainer.step < timing.steps and not stop:
-                raw = [next(batches) for _ in range(k)]
-                losses = trainer.play([prepare(each, trainer.device, trainer.memory_format) for each in raw])
-                self._count(losses)
-                validating = trainer.step % timing.validation_interval == 0 or trainer.step == timing.steps
-                if trainer.step % timing.log_every == 0 or validating:
-                    self._log(recorder)  # which stops where a loss is not finite, before it is saved
-                if validating:
-                    self._validate(recorder)
-                    self._save()
-            if self._counted:
-                self._log(recorder)
-            last = self._save()
+        """Plays all steps; on SIGINT or SIGTERM saves and returns.
+
+        Raises TrainingError where a step is broken, again and again, by losses or gradients that are no numbers.
+        """
+        self.observer.started(self.trainer.step, self.config.trainer.steps)
+        with stopping(lambda: self.observer.said(STOPPING)) as stop:
+            self._save()  # of a new run too: what breaks is tried again from there
+            while True:
+                try:
+                    self._play(stop)
+                except BrokenStepError as broken:
+                    self._go_back(broken)
+                except LostError:
+                    if stop:  # all are told, and another one has heard it twice
+                        raise KeyboardInterrupt from None
+                    raise
+                else:
+                    break
             if not stop:
                 self.observer.finished()
-            return Outcome(last, self.best, stop.signal)
+            return Outcome(self.trainer.step, stop.signal)
 
-    def _count(self, losses: Mapping[str, Tensor]) -> None:
-        """Adds up on the device: reading a loss at every step would make the processor wait for it."""
-        for name, loss in losses.items():
-            self._sums[name] = self._sums[name] + loss if name in self._sums else loss
-        self._counts.update(losses.keys())
-        self._counted += 1
+    def _play(self, stop: Stop) -> None:
+        """The steps that are left, or those until someone wishes to stop."""
+        timing, trainer = self.config.trainer, self.trainer
+        self._tally = Tally()
+        with ExitStack() as stack:
+            recorder = stack.enter_context(Recorder(self.run, trainer.step)) if self.world.first else None
+            batches = stack.enter_context(self._loader().read(trainer.step * timing.k))
+            if self._validation is not None:
+                self._validation.recall(trainer.step)
+            while trainer.step < timing.steps and not self._agreed(stop):
+                raw = [next(batches) for _ in range(timing.k * timing.accumulate)]
+                self._step(raw)
+                validating = trainer.step % timing.validation_interval == 0 or trainer.step == timing.steps
+                if recorder is not None and (trainer.step % timing.log_every == 0 or validating):
+                    self._log(recorder)
+                if validating:
+                    if recorder is not None and self._validation is not None:
+                        self._validation.validate(recorder)
+                    self._save()
+                    self._tally.rest()
+            if recorder is not None and self._tally.steps:
+                self._log(recorder)
+            self._save()
+
+    def _step(self, raw: Sequence[RawBatch]) -> None:
+        trainer = self.trainer
+        trainer.slowed = self._recovery.slowed(trainer.step)
+        self._tally.add(trainer.play([prepare(each, trainer.device, trainer.memory_format) for each in raw]))
+
+    def _agreed(self, stop: Stop) -> bool:
+        """Whether a process has been told to stop: then all do, after the same step."""
+        if self.world.size > 1:
+            # On the CPU, where an exchange may last: the first process has been validating or writing.
+            wishes = self.world.sum(torch.tensor([float(bool(stop))]))
+            if wishes.item() and not stop:
+                stop.signal = SIGTERM
+        return bool(stop)
+
+    def _loader(self) -> Loader:
+        return Loader(
+            self._train,
+            batch=self.config.trainer.batch,
+            seed=self.config.seed,
+            threads=thread_count(self.config.data.workers, self.world.beside),
+            parts=self.config.trainer.accumulate,
+            rank=self.world.rank,
+            size=self.world.size,
+            skip=self._recovery.skipped,
+        )
+
+    def _go_back(self, broken: BrokenStepError) -> None:
+        """Back to the newest whole checkpoint; raises TrainingError where that has been tried often enough."""
+        whole, passed = newest_agreed(self.run.checkpoints, self.world)
+        if whole is None:
+            raise RunError(f"{self.run.checkpoints}: no whole checkpoint left: {'; '.join(passed)}") from broken
+        k, loader = self.config.trainer.k, self._loader()
+        numbers = [loader.number(broken.step * k + move) for move in range(k)]
+        names = [name for number in numbers for name in loader.names(number)]
+        said = self._recovery.again(broken, whole.step, numbers, names)
+        checkpoints.restore(self.trainer, whole)
+        self._saved = whole.step
+        if self._validation is not None:
+            self._validation.go_back(whole)
+        self.observer.said(said)
 
     def _log(self, recorder: Recorder) -> None:
-        seconds = time.perf_counter() - self._since
-        images_per_second = self._counted * self.config.trainer.batch / seconds
-        means = {name: float(total) / self._counts[name] for name, total in self._sums.items()}
-        self._sums, self._counts, self._counted = {}, Counter(), 0
-        self._check_finite(means)
+        assert self._validation is not None
+        means, speed = self._tally.take()
+        images_per_second = speed * self.config.trainer.batch
         rate = self.trainer.optimizers["generators"].param_groups[0]["lr"]
-        recorder.record(
-            self.trainer.step, "train", {**means, "lr": rate, "images_per_second": round(images_per_second, 2)}
+        self._validation.record(
+            recorder, "train", {**means, "lr": rate, "images_per_second": round(images_per_second, 2)}
         )
-        self.observer.played(self.trainer.step, means, images_per_second)
-        self._since = time.perf_counter()
+        self.observer.played(self.trainer.step, _losses(means), images_per_second)
 
-    def _check_finite(self, values: Mapping[str, float]) -> None:
-        wrong = [name for name, value in values.items() if not math.isfinite(value)]
-        if wrong:
-            raise TrainingError(
-                f"step {self.trainer.step}: not finite: {', '.join(wrong)}",
-                "Try a lower trainer.lr, trainer.precision=float32, or another objective; the last checkpoint is kept.",
-            )
+    def _save(self) -> None:
+        """Saves, unless the last checkpoint is of this step; raises TrainingError where processes have come apart."""
+        self.world.check_same(torch.get_rng_state(), "random numbers")
+        if self.world.size > 1:
+            self.world.check_same(self._standing(), "steps, losses or weights")
+        if self._validation is None or self._saved == self.trainer.step:
+            return
+        timing, best = self.config.trainer, self._validation.best
+        checkpoints.save(self.trainer, best, self.run.checkpoints, self.config)
+        checkpoints.prune(self.run.checkpoints, timing.keep, best, timing.keep_every)
+        self._saved = self.trainer.step
+        self._tally.rest()
 
-    def _validate(self, recorder: Recorder) -> None:
-        trainer, game, name = self.trainer, self.trainer.average.game, self._best_by
-        step = trainer.step
-        batches = evaluation(self._validation, batch=SCORED, threads=self._threads)
-        scores = evaluate(game, self._protocol, batches, trainer.device)
-        self._check_finite(scores)
-        recorder.record(step, "validation", scores)
-        sign = 1 if self._protocol.metrics[name].higher_is_better else -1
-        if self.best is None or sign * scores[name] > sign * self.best.score:
-            self.best = Best(step, name, scores[name])
-            self.run.note(best={"step": step, "metric": name, "score": scores[name], "validation": scores})
-        shown = picture(game, self._shown, trainer.device)
-        images.write(images.from_pixels(shown), self.run.samples / f"step-{step:07d}.png")
-        self.observer.validated(step, scores, self.best)
-        self._since = time.perf_counter()
+    def _standing(self) -> torch.Tensor:
+        """What is the same in all processes: step, left out batches, sizes of losses, and one weight of each tensor."""
+        trainer = self.trainer
+        weights = [weight.detach()[(0,) * weight.dim()] for weight in trainer.game.parameters() if weight.numel()]
+        known = [trainer.step, *sorted(self._recovery.skipped)]
+        parts = [torch.tensor(known), *trainer.extra().values(), torch.stack(weights)]
+        return torch.cat([part.detach().reshape(-1).to("cpu", torch.float64) for part in parts])
 
-    def _save(self) -> Checkpoint:
-        if self._saved is None or self._saved.step != self.trainer.step:
-            self._saved = checkpoints.save(self.trainer, self.best, self.run.checkpoints)
-            checkpoints.prune(self.run.checkpoints, self.config.trainer.keep, self.best)
-            self._since = time.perf_counter()
-        return self._saved
 
-    def _keep_examples(self) -> None:
-        """Makes files of the inputs of the images that are shown, to try the model on and to check exports with."""
-        for number, (name, export) in enumerate(exported(self.trainer.game).items()):
-            if not isinstance(export, Export):
-                continue
-            if any(export.examples not in raw for raw in self._shown):
-                raise TrainingError(
-                    f"{called(self.trainer.game)}.exports: {name} takes '{export.examples}', and a batch has "
-                    f"{', '.join(self._shown[0])}",
-                    "Say by `examples` what it takes.",
-                )
-            folder = self.run.examples_for(name if number else "")
-            for index, pixels in enumerate(pixels for raw in self._shown for pixels in raw[export.examples]):
-                path = folder / f"{index}.png"
-                if not path.exists():
-                    images.write(images.from_pixels(pixels), path)
+def _losses(means: Mapping[str, float]) -> dict[str, float]:
+    """What a person watches: not what is only looked at for signs of trouble."""
+    return {name: value for name, value in means.items() if not name.startswith("gradient_") and name != "signs"}

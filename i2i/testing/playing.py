@@ -18,15 +18,23 @@ from i2i.testing.check import ConformanceError, some
 from i2i.testing.settings import settings
 from i2i.testing.subject import Subject, Tree
 from i2i.training.fault import called, told
+from i2i.training.guard import BrokenStepError
 from i2i.training.trainer import Trainer
 
+_AUGMENTATIONS: Final = ("colour", "translation", "cutout")
+_UNBOUNDED: Final = "Look for a logarithm, a root or a division without a bound."
 PLAYED: Final[Mapping[str, Tree]] = {
     **{f"objective.name={name}": {"objective": {"name": name}} for name in get_args(ObjectiveName)},
     **{f"objective.{name}.weight=1": {"objective": {name: {"weight": 1.0}}} for name in PENALTIES},
     "objective.clip=0.01": {"objective": {"clip": 0.01}},
     "trainer.k=2 trainer.pool=3": {"trainer": {"k": 2, "pool": 3}},
+    "trainer.accumulate=2": {"trainer": {"accumulate": 2}},
     "trainer.precision=bfloat16": {"trainer": {"precision": "bfloat16"}},
+    "trainer.precision=float64": {"trainer": {"precision": "float64"}},
     "trainer.channels_last=false": {"trainer": {"channels_last": False}},
+    "stability.spectral=true": {"stability": {"spectral": True}},
+    "stability.instance_noise=0.1": {"stability": {"instance_noise": 0.1}},
+    **{f"stability.augment.{name}=true": {"stability": {"augment": {name: True}}} for name in _AUGMENTATIONS},
 }
 """What any game is played under, from the configuration alone."""
 
@@ -96,21 +104,21 @@ def check_objectives(subject: Subject) -> None:
             continue
         try:
             trainer = scene.trainer()
-            batches = scene.batches(trainer)[: 2 * trainer.config.k]
-            losses = [trainer.play(batches[: trainer.config.k]), trainer.play(batches[trainer.config.k :])]
+            needed = trainer.config.k * trainer.config.accumulate
+            batches = scene.batches(trainer)[: 2 * needed]
+            trainer.play(batches[:needed])
+            trainer.play(batches[needed:])
+        except BrokenStepError as error:
+            raise ConformanceError(f"{name}: {told(error)}", _UNBOUNDED) from error
         except Exception as error:  # a plugin may raise anything
             raise ConformanceError(
                 f"{name}: {told(error)}",
                 "A discriminator has to be differentiable twice for the penalties, and a game plays by any objective: "
                 "or refuse it in the configuration.",
             ) from error
-        wrong = sorted({key for each in losses for key, loss in each.items() if not torch.isfinite(loss).all()})
-        wrong += [key for key, value in _weights(trainer.game).items() if not torch.isfinite(value).all()]
+        wrong = [key for key, value in _weights(trainer.game).items() if not torch.isfinite(value).all()]
         if wrong:
-            raise ConformanceError(
-                f"{name}: not finite after two steps: {wrong[0]}",
-                "Look for a logarithm, a root or a division without a bound.",
-            )
+            raise ConformanceError(f"{name}: not finite after two steps: {wrong[0]}", _UNBOUNDED)
 
 
 def check_batch(subject: Subject) -> None:

@@ -61,7 +61,8 @@ class Scene:
 
     def train(self, game: Game) -> Trainer:
         """A trainer of `game`."""
-        return Trainer(game, self.config.objective, self.config.trainer, resolve_device(self.config.device))
+        config = self.config
+        return Trainer(game, config.objective, config.trainer, resolve_device(config.device), config.stability)
 
     def batches(self, trainer: Trainer) -> list[Batch]:
         """The batches where and as `trainer` wants them."""

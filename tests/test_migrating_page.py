@@ -9,6 +9,7 @@ import pytest
 
 from i2i import api, config
 from i2i import plugin as plugins
+from i2i.errors import ConfigError
 
 PAGE = (Path(__file__).parents[1] / "docs" / "migrating.md").read_text(encoding="utf-8")
 # Of which plugins a setting is, where the page names none.
@@ -70,7 +71,7 @@ def test_every_setting_exists(span, names):
 
 
 def test_a_setting_that_does_not_exist_would_be_found():
-    with pytest.raises(config.ConfigError, match="lambda_l2"):
+    with pytest.raises(ConfigError, match="lambda_l2"):
         config.resolve(plugins.load("pix2pix").config, [config.parse_assignment("game.lambda_l2=1")])
 
 

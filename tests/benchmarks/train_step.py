@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from i2i import plugin as plugins
 from i2i.config import Layer, resolve
-from i2i.training.device import autocast_type, describe
+from i2i.training.device import describe
 from i2i.training.trainer import Trainer
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -77,7 +77,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 4])
     arguments = parser.parse_args()
-    print(f"{describe(DEVICE, autocast_type(DEVICE, 'auto'))}, torch {torch.__version__}")
+    print(f"{describe(DEVICE, 'auto')}, torch {torch.__version__}")
     for batch in arguments.batches:
         sample = {name: torch.rand(batch, 3, 256, 256, device=DEVICE) * 2 - 1 for name in ("input", "target")}
         last = {name: value.contiguous(memory_format=torch.channels_last) for name, value in sample.items()}

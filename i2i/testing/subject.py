@@ -126,7 +126,7 @@ class Subject:
         splits = open_splits(config.data, self.manifest.kind)
         loader = Loader(splits.train, batch=config.trainer.batch, seed=0, threads=0)
         with loader.read() as batches:
-            raw = [next(batches) for _ in range(max(BATCHES, 2 * config.trainer.k))]  # two steps at least
+            raw = [next(batches) for _ in range(max(BATCHES, 4 * config.trainer.k))]  # two steps at least, in two parts
         return Scene(self.manifest, with_classes(config, splits), splits, raw)
 
     @cached_property

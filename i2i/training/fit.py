@@ -120,12 +120,13 @@ class Fitting:
 
     def _agreed(self, stop: Stop) -> bool:
         """Whether a process has been told to stop: then all do, after the same step."""
-        if self.world.size > 1:
-            # On the CPU, where an exchange may last: the first process has been validating or writing.
-            wishes = self.world.sum(torch.tensor([float(bool(stop))]))
-            if wishes.item() and not stop:
-                stop.signal = SIGTERM
-        return bool(stop)
+        if self.world.size == 1:
+            return bool(stop)
+        # On the CPU, where an exchange may last: the first process has been validating or writing.
+        wishes = self.world.sum(torch.tensor([float(bool(stop))])).item()
+        if wishes and not stop:
+            stop.signal = SIGTERM
+        return bool(wishes)  # a wish that came during the exchange is one for the next
 
     def _loader(self) -> Loader:
         return Loader(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from i2i.errors import RunError
-from i2i.training.saved import Checkpoint, look, newest_whole, place
+from i2i.training.saved import Checkpoint, newest_whole, place, verified
 from i2i.training.world import World
 
 
@@ -24,8 +24,7 @@ def newest_agreed(folder: Path, world: World) -> tuple[Checkpoint | None, list[s
     path = place(folder, step)
     hint = "The runs' folder has to be the same one for all processes; wait until all machines see it, and go on."
     try:
-        own = look(path)
-        own.verify()
+        own = verified(path)
     except RunError as error:
         raise RunError(
             f"process {world.rank} of {world.size} cannot use what the first one goes on from: {error.message}", hint

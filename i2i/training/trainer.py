@@ -240,14 +240,16 @@ class Trainer:
 
     def extra(self) -> dict[str, Tensor]:
         """What a checkpoint holds beside networks, moments, pools and random states."""
-        states = {"guard": self.guard.state(), "shown": self.shown.state()}
-        return {f"{part}.{name}": value for part, state in states.items() for name, value in state.items()}
+        return {f"{part}.{key}": value for part, held in self._held().items() for key, value in held.state().items()}
 
     def restore_extra(self, extra: Mapping[str, Tensor]) -> None:
         """Takes back what `extra` gave."""
-        for part in (self.guard, self.shown):
-            prefix = "guard." if part is self.guard else "shown."
-            part.restore({name.removeprefix(prefix): value for name, value in extra.items() if name.startswith(prefix)})
+        for part, held in self._held().items():
+            prefix = f"{part}."
+            held.restore({key.removeprefix(prefix): value for key, value in extra.items() if key.startswith(prefix)})
+
+    def _held(self) -> dict[str, Guard | Shown]:
+        return {"guard": self.guard, "shown": self.shown}
 
 
 def _length(batch: Batch) -> int:

@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
-from i2i.metrics.paired import PSNR_CEILING
-
-RADIUS = 5  # of SSIM's window
+from i2i.metrics.paired import psnr
+from i2i.metrics.similarity import ssim
 
 
 def luma(images: Tensor) -> Tensor:
@@ -26,28 +24,21 @@ def luma(images: Tensor) -> Tensor:
 
 
 def psnr_y(output: Tensor, target: Tensor, crop: int) -> Tensor:
-    """PSNR on Y in dB, `[N]`, of images `[N, C, H, W]` in [0, 255], C 1 or 3, without `crop` pixels on each side."""
-    score = peak_signal_noise_ratio(
-        _inner(output, crop), _inner(target, crop), data_range=255.0, dim=(1, 2, 3), reduction="none"
-    )
-    return score.clamp(max=PSNR_CEILING)
+    """PSNR on Y in dB, `[N]` in float64, of images `[N, C, H, W]` in [0, 255], C 1 or 3.
+
+    crop: pixels that are left out on each side.
+    """
+    return psnr(_inner(output, crop), _inner(target, crop))
 
 
 def ssim_y(output: Tensor, target: Tensor, crop: int) -> Tensor:
-    """SSIM on Y, `[N]`, of images `[N, C, H, W]` in [0, 255], C 1 or 3, without `crop` pixels on each side.
+    """SSIM on Y, `[N]` in float64, of images `[N, C, H, W]` in [0, 255], C 1 or 3.
 
-    The mean over windows that lie in the image, as in Wang's own program; over all where it is too small for these.
+    crop: pixels that are left out on each side.
     """
-    result = structural_similarity_index_measure(
-        _inner(output, crop), _inner(target, crop), data_range=255.0, reduction="none", return_full_image=True
-    )
-    assert isinstance(result, tuple)
-    places = result[1]
-    if min(places.shape[2:]) > 2 * RADIUS:
-        places = places[..., RADIUS:-RADIUS, RADIUS:-RADIUS]
-    return places.flatten(1).mean(1)
+    return ssim(_inner(output, crop), _inner(target, crop))
 
 
 def _inner(images: Tensor, crop: int) -> Tensor:
     height, width = images.shape[2:]
-    return luma(images)[..., crop : height - crop, crop : width - crop]
+    return luma(images.double())[..., crop : height - crop, crop : width - crop]

@@ -9,10 +9,14 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Metric:
-    """How the figure of one name is to be read."""
+    """How the figure of one name is to be read.
+
+    said: what it is, in one sentence for tables and reports.
+    """
 
     higher_is_better: bool
     unit: str = ""
+    said: str = ""
 
 
 def to_levels(images: Tensor) -> Tensor:

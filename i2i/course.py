@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from i2i import report
 from i2i.config import RunConfig, dump, read_yaml, resolve
 from i2i.errors import I2IError, PluginError, RunError
 from i2i.files import write_text
@@ -16,6 +17,7 @@ from i2i.training import checkpoint as checkpoints
 from i2i.training.agreed import newest_agreed
 from i2i.training.fault import place, told
 from i2i.training.run import Run
+from i2i.training.scoring import plain
 from i2i.training.session import Session
 from i2i.training.start import Start
 from i2i.training.stopping import signal_of, terminable
@@ -68,7 +70,7 @@ class Course:
         assert self._opened is not None
         classes = self._opened[1].config.data.classes
         whole = self._config.model_copy(update={"data": self._config.data.model_copy(update={"classes": classes})})
-        with terminable(), _answering(run, self._world):
+        with self._reporting(run), terminable(), _answering(run, self._world):
             if self._world.first:
                 write_text(run.config, dump(whole))
             for name, config in self._earlier.items():
@@ -84,6 +86,23 @@ class Course:
                 self._start = Start.open(stage.path)
             self._play(run, self._last)
         return run
+
+    @contextmanager
+    def _reporting(self, run: Run) -> Iterator[None]:
+        """Writes the report and the model card, however the run ends; the first process does."""
+        try:
+            yield
+        finally:
+            if self._world.first:
+                try:
+                    report.write(run)
+                    if run.model.is_file():
+                        report.write_card(run)
+                except Exception as error:  # what was trained is there, and is not to be lost for what tells of it
+                    if strict():
+                        raise
+                    if self._observer is not None:
+                        self._observer.said(f"{run.report}: not written: {error}; try `i2i report {run.path}`")
 
     def _play_stage(self, run: Run, name: str, config: RunConfig) -> None:
         stage = Run(run.stages / name)
@@ -144,10 +163,13 @@ class Course:
         if outcome.stopped is not None:
             run.finish("interrupted", step=outcome.step, signal=outcome.stopped.name)
             return
-        scores = session.score(run)
+        assessed = session.score(run)
         with run.exporting():
             described = export_run(run, session.config, session.build(), self._entry.version)
-        run.finish("finished", step=outcome.step, scores=scores, kind=described[run.model].kind)
+        model = described[run.model]
+        evaluated = assessed.evaluated.model_copy(update={"digest": model.digest})
+        evaluated.write(run.evaluation, assessed.pictures)
+        run.finish("finished", step=outcome.step, scores=plain(evaluated), kind=model.kind)
 
 
 @contextmanager

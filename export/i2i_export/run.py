@@ -84,8 +84,9 @@ def artifacts(run: Run, config: RunConfig, game: Game, plugin_version: str) -> l
     _, best = best_checkpoint(run)
     facts = run.facts()
     imported = facts.get("imported", {})
+    data = str(facts.get("data", config.data.source)).rstrip(".")
     training = imported.get("from") or (
-        f"{facts.get('data', config.data.source)}; step {best.step} of {config.trainer.steps} at batch "
+        f"{data}; step {best.step} of {config.trainer.steps} at batch "
         f"{config.trainer.batch}; validation {best.metric} {best.score:.4g}"
     )
     exports = exported(load_best(game, run))

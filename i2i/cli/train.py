@@ -6,16 +6,20 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from i2i import plugin as plugins
+from i2i.cli import words
 from i2i.config import Layer, dump, parse_assignment, read_yaml
 from i2i.training.run import RUNS, Run
+
+if TYPE_CHECKING:
+    from i2i.evaluated import Figure
 
 FILE = click.Path(path_type=Path)
 
@@ -70,6 +74,8 @@ def _plugins(context: click.Context, parameter: click.Parameter, incomplete: str
     help="Go on with a run from its newest checkpoint.",
 )
 @click.option("--init", type=click.Path(), metavar="RUN", help="Start from the best weights of another run.")
+@click.option("--watch", is_flag=True, help="Serve the run's report while it grows, for a browser on this machine.")
+@click.option("--typed", hidden=True)  # by which several processes were asked for
 @click.option("--print-config", is_flag=True, help="Print every key with its value and meaning, and stop.")
 def command(
     plugin: str | None,
@@ -83,6 +89,8 @@ def command(
     out: Path | None,
     resumed: Path | None,
     init: str | None,
+    watch: bool,
+    typed: str | None,
     print_config: bool,
 ) -> None:
     """Train PLUGIN, check it on images it has not seen, and export it to one file."""
@@ -104,13 +112,14 @@ def command(
         ),
         *(parse_assignment(text) for text in assignments),
     ]
+    typed = shlex.join(["i2i", *words()]) if typed is None else typed
     if resumed is not None:
         if plugin is not None or out is not None or init is not None or print_config:
             raise click.UsageError(
                 "--resume takes all that from the run: leave out PLUGIN, --out, --init and --print-config"
             )
         with _signals(), Display() as display:
-            _conclude(api.resume(resumed, layers=layers, observer=display, devices=devices))
+            _conclude(api.resume(resumed, layers=layers, observer=display, devices=devices, watch=watch, typed=typed))
         return
     if plugin is None:
         known = ", ".join(sorted({entry.name for entry in plugins.catalogue()}))
@@ -119,7 +128,7 @@ def command(
         click.echo(dump(api.configure(plugins.load(plugin), layers)), nl=False)
         return
     with _signals(), Display() as display:
-        run = api.train(plugin, layers=layers, out=out, observer=display, devices=devices)
+        run = api.train(plugin, layers=layers, out=out, observer=display, devices=devices, watch=watch, typed=typed)
     _conclude(run)
 
 
@@ -150,6 +159,7 @@ def _options(values: dict[str, Any]) -> list[Layer]:
 def _conclude(run: Run) -> None:
     from i2i import api
     from i2i.cli.export import name_outdated
+    from i2i.evaluated import MODEL, Evaluated
 
     facts = run.facts()
     if not _speaking():
@@ -162,13 +172,15 @@ def _conclude(run: Run) -> None:
         click.echo(f"{saved} Go on with:")
         click.echo("  " + shlex.join(["i2i", "train", "--resume", str(run.path)]))
         sys.exit(128 + signal.Signals[facts["signal"]])
-    scores = facts["scores"]
-    click.echo(f"{_figures(scores['model'])} over the {scores['images']} {scores['split']} images")
-    for name, figures in scores["baselines"].items():
-        click.echo(f"{_figures(figures)} by {name}")
+    evaluated = Evaluated.read(run.evaluation)
+    for name, figures in evaluated.scores.items():
+        over = f" over the {evaluated.images} {evaluated.split} images" if name == MODEL else f" by {name}"
+        click.echo(f"{_figures(figures)}{over}")
     exported = sorted({*run.path.glob("model*.onnx")} - {*api.outdated(run.path)})
     click.echo(f"Exported and checked: {', '.join(map(str, exported))}")
     name_outdated(run.path)
+    if run.report.is_file():
+        click.echo(f"Report: {run.report}")
     if found := [f"{each['name'].replace('_', ' ')} (step {each['step']})" for each in facts.get("diagnoses", [])]:
         click.echo(f"Found on the way: {', '.join(found)}; {run.path / 'run.json'} has the figures and what helps")
     model = [] if run.path.parent == RUNS else [str(run.path)]
@@ -187,5 +199,9 @@ def _speaking() -> bool:
     return int(os.environ.get("RANK", "0")) == 0 and LAUNCHED not in os.environ
 
 
-def _figures(figures: dict[str, float]) -> str:
-    return ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
+def _figures(figures: Mapping[str, Figure]) -> str:
+    """The scores, each with its 95 % interval where there is one."""
+    return ", ".join(
+        f"{name} {each.value:.4g}" + (f" ({each.low:.4g} to {each.high:.4g})" if each.low is not None else "")
+        for name, each in figures.items()
+    )

@@ -31,8 +31,9 @@ class Run:
 
     config: the resolved configuration. metrics, tensorboard: the curves. samples: the fixed validation images over
     time; examples: their inputs, as files. checkpoints: `step-N`, each all that is needed to go on. model, parity: the
-    export, and what each of the exports was found to differ by. stages: the runs that came before, where a run has
-    stages. `run.json` holds the facts: how it was started, how it ended, its scores.
+    export, and what each of the exports was found to differ by. evaluation: the scores of the best weights, image by
+    image. report, card: the run as a page, and the model as the hub shows it. stages: the runs that came before, where
+    a run has stages. `run.json` holds the facts: how it was started, how it ended, its scores.
     """
 
     def __init__(self, path: Path) -> None:
@@ -45,6 +46,9 @@ class Run:
         self.checkpoints = path / "checkpoints"
         self.model = path / "model.onnx"
         self.parity = path / "parity.json"
+        self.evaluation = path / "evaluation"
+        self.report = path / "report.html"
+        self.card = path / "README.md"
         self.stages = path / "stages"
         self._facts = path / "run.json"
         self._lock = path / ".lock"
@@ -164,7 +168,7 @@ class Run:
             yield
 
     def _sweep(self) -> None:
-        remove_asides([self._facts, self.config, self.metrics])
+        remove_asides([self._facts, self.config, self.metrics, self.evaluation, self.report, self.card])
         for folder in (self.samples, self.examples):
             sweep(folder)
         with _held(self._exporting, blocking=False) as alone:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import torch
 
 from i2i.config import RunConfig, TrainerConfig
-from i2i.data import Splits, evaluation, open_splits, thread_count
+from i2i.data import Splits, open_splits, thread_count
 from i2i.errors import ConfigError, DataError, did_you_mean
 from i2i.games.game import Game
 from i2i.metrics.protocol import protocol
@@ -18,15 +18,15 @@ from i2i.training.best import load_best
 from i2i.training.changes import changed
 from i2i.training.checkpoint import Checkpoint
 from i2i.training.device import describe, resolve
-from i2i.training.evaluation import baselines, evaluate
 from i2i.training.fault import naming
 from i2i.training.fit import Fitting, Outcome
 from i2i.training.observer import Observer
 from i2i.training.recorder import Recorder
 from i2i.training.run import Run
+from i2i.training.scoring import Assessed, assess
 from i2i.training.start import Start, start_from
 from i2i.training.trainer import Trainer
-from i2i.training.validating import SCORED, Validation
+from i2i.training.validating import Validation
 from i2i.training.world import ALONE, World, own_device
 from i2i.version import __version__
 
@@ -140,21 +140,17 @@ class Session:
             for change in changed(self._resumed.told, {**told, **versions}):
                 self.observer.said(f"changed since step {self._resumed.step}: {change}")
 
-    def score(self, run: Run) -> dict[str, object]:
+    def score(self, run: Run) -> Assessed:
         """Scores the best weights, and what there is without a model, on the test images or else the validation's."""
         test, least = self.splits.test, self.protocol.least
         split, name = (test, "test") if len(test) >= least else (self.splits.validation, "validation")
         if self.protocol.most is not None:
             split = split.spread(COMPARED)
         game = load_best(self.build(), run).to(self.device)
-        scoring = self.protocol.another()  # the other one knows the targets of validation
+        told = {"model": self.plugin.name, "data": self.splits.description, "split": name}
         threads = thread_count(self.config.data.workers)
-        return {
-            "split": name,
-            "images": len(split),
-            "model": evaluate(game, scoring, evaluation(split, batch=SCORED, threads=threads), self.device),
-            "baselines": baselines(scoring, evaluation(split, batch=SCORED, threads=threads), self.device),
-        }
+        # Another one: that of validation knows the targets there.
+        return assess(game, self.protocol.another(), split, told, threads, self.device)
 
 
 def _but(fresh: Sequence[str]) -> str:

@@ -16,7 +16,7 @@ from i2i.games.game import Export
 from i2i.metrics.protocol import Protocol
 from i2i.training.checkpoint import Best, Checkpoint
 from i2i.training.diagnostics import Diagnostics, Facts
-from i2i.training.evaluation import evaluate, picture
+from i2i.training.evaluation import SCORED, evaluate, picture
 from i2i.training.fault import called, exported
 from i2i.training.observer import Observer
 from i2i.training.recorder import Recorder
@@ -26,7 +26,6 @@ from i2i.training.trainer import Trainer
 
 SHOWN: Final = 8  # validation images in a picture of samples
 SHEET: Final = 64  # and where they are made of noise
-SCORED: Final = 8  # images that are scored at a time
 _FACT: Final = "diagnoses"  # of run.json
 
 

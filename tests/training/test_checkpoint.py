@@ -13,18 +13,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from i2i import api
-from i2i import plugin as plugins
-from i2i.config import Layer, dump
 from i2i.errors import I2IError, RunError, TrainingError
 from i2i.training import checkpoint as checkpoints
 from i2i.training.observer import Observer
 from i2i.training.run import Run
-from i2i.training.session import Session
 from i2i.version import __version__
-
-
-def merged(settings, **sections):
-    return {**settings, **{key: {**settings.get(key, {}), **value} for key, value in sections.items()}}
 
 
 def weights(run, step):
@@ -36,19 +29,6 @@ def same(one, other):
     return all(torch.equal(one[name], other[name]) for name in one)
 
 
-def play(settings, out, observer=None, resumed=None):
-    """Trains without the export at the end, which takes seconds."""
-    plugin = plugins.load("pix2pix")
-    config = api.configure(plugin, [Layer("test", settings)])
-    session = Session(plugin, config, observer)
-    if resumed is not None:
-        session.resume(resumed)
-    run = Run.create(out, plugin.name) if resumed is None else Run.open(out)
-    run.config.write_text(dump(config))
-    session.play(run)
-    return run
-
-
 # Everything that has a state: pool, k, lazy penalties, warm-up, both precisions, all augmentation.
 EVENTFUL = {
     "data": {"rotate": 10, "zoom": 0.1, "workers": 2},
@@ -58,7 +38,7 @@ EVENTFUL = {
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_one_seed_gives_the_same_weights_bit_for_bit(small, tmp_path, precision):
+def test_one_seed_gives_the_same_weights_bit_for_bit(small, tmp_path, precision, merged, play):
     settings = merged(small, **EVENTFUL)
     settings["trainer"]["precision"] = precision
     one, other = (play(settings, tmp_path / name) for name in "ab")
@@ -79,7 +59,7 @@ class Crash(Observer):
 
 
 @pytest.mark.parametrize("step", range(1, 7))
-def test_stopping_at_any_step_and_going_on_changes_no_bit(small, tmp_path, step):
+def test_stopping_at_any_step_and_going_on_changes_no_bit(small, tmp_path, step, merged, play):
     settings = merged(small, **EVENTFUL)
     settings["trainer"]["validate_every"] = step
     whole = play(settings, tmp_path / "whole")
@@ -93,7 +73,7 @@ def test_stopping_at_any_step_and_going_on_changes_no_bit(small, tmp_path, step)
     assert steps == [json.loads(line)["step"] for line in whole.metrics.read_text().splitlines()]
 
 
-def test_how_many_threads_read_and_whether_images_are_kept_changes_no_bit(small, tmp_path):
+def test_how_many_threads_read_and_whether_images_are_kept_changes_no_bit(small, tmp_path, merged, play):
     variants = [{"workers": 0}, {"workers": 3}, {"cache": 0.0}]
     runs = [play(merged(small, data=variant), tmp_path / str(n)) for n, variant in enumerate(variants)]
     first, *others = (weights(run, 6) for run in runs)
@@ -128,7 +108,7 @@ def test_a_full_disk_leaves_the_checkpoint_before_and_says_so(small, tmp_path, m
     assert api.resume(tmp_path / "run").facts()["state"] == "finished"
 
 
-def test_the_best_and_the_newest_are_kept(small, tmp_path):
+def test_the_best_and_the_newest_are_kept(small, tmp_path, merged, play):
     settings = merged(small, trainer={"steps": 8, "validate_every": 1, "keep": 2})
     run = play(settings, tmp_path / "run")
     best = run.facts()["best"]["step"]
@@ -161,7 +141,7 @@ def emptied(path):
 
 
 @pytest.mark.parametrize("damage", [cut_short, changed_in_one_bit, emptied, Path.unlink])
-def test_a_damaged_checkpoint_is_passed_over_and_named(small, tmp_path, damage):
+def test_a_damaged_checkpoint_is_passed_over_and_named(small, tmp_path, damage, play):
     run = play(small, tmp_path / "run")
     whole = {name: tensor.clone() for name, tensor in weights(run, 6).items()}  # not a view of the file
     damage(run.checkpoints / "step-0000006" / "weights.safetensors")
@@ -173,17 +153,17 @@ def test_a_damaged_checkpoint_is_passed_over_and_named(small, tmp_path, damage):
     assert checkpoints.newest_whole(run.checkpoints)[1] == []
 
 
-def test_resuming_says_what_it_passes_over(small, tmp_path, monkeypatch):
+def test_resuming_says_what_it_passes_over(small, tmp_path, monkeypatch, play):
     run = play(small, tmp_path / "run")
     run.note(state="interrupted")
     cut_short(run.checkpoints / "step-0000006" / "weights.safetensors")
-    monkeypatch.setattr("i2i.course.export_run", lambda *_: {run.model: SimpleNamespace(kind="image")})
+    monkeypatch.setattr("i2i.course.export_run", lambda *_: {run.model: SimpleNamespace(kind="image", digest="")})
     heard = Listening()
     api.resume(run.path, observer=heard)
     assert any("step-0000006: damaged" in line for line in heard.lines)
 
 
-def test_a_best_checkpoint_that_is_damaged_is_none(small, tmp_path):
+def test_a_best_checkpoint_that_is_damaged_is_none(small, tmp_path, merged, play):
     run = play(merged(small, trainer={"steps": 8, "validate_every": 1, "keep": 2}), tmp_path / "run")
     newest, _ = checkpoints.newest_whole(run.checkpoints)
     assert newest.best is not None
@@ -197,7 +177,7 @@ def test_a_best_checkpoint_that_is_damaged_is_none(small, tmp_path):
     assert checkpoints.newest_whole(run.checkpoints)[0].best is None
 
 
-def test_a_damaged_newer_checkpoint_does_not_outlive_the_only_whole_one(small, tmp_path):
+def test_a_damaged_newer_checkpoint_does_not_outlive_the_only_whole_one(small, tmp_path, merged, play):
     settings = merged(small, trainer={"keep": 1})
     run = play(settings, tmp_path / "run")
     (only,) = [each for each in checkpoints.find(run.checkpoints) if each.step == 6]
@@ -210,7 +190,7 @@ def test_a_damaged_newer_checkpoint_does_not_outlive_the_only_whole_one(small, t
     assert not damaged.exists()
 
 
-def test_a_checkpoint_of_an_earlier_version_is_taken(small, tmp_path):
+def test_a_checkpoint_of_an_earlier_version_is_taken(small, tmp_path, play):
     run = play(small, tmp_path / "run")
     path = run.checkpoints / "step-0000006"
     state = json.loads((path / "state.json").read_text())
@@ -224,14 +204,14 @@ def test_a_checkpoint_of_an_earlier_version_is_taken(small, tmp_path):
     assert "step-0000006: damaged" in passed
 
 
-def test_every_so_manieth_is_kept_for_good(small, tmp_path):
+def test_every_so_manieth_is_kept_for_good(small, tmp_path, merged, play):
     settings = merged(small, trainer={"steps": 9, "validate_every": 1, "keep": 1, "keep_every": 3})
     run = play(settings, tmp_path / "run")
     best = run.facts()["best"]["step"]
     assert {checkpoint.step for checkpoint in checkpoints.find(run.checkpoints)} == {3, 6, 9, best}
 
 
-def test_a_checkpoint_tells_its_configuration_and_versions(small, tmp_path):
+def test_a_checkpoint_tells_its_configuration_and_versions(small, tmp_path, play):
     run = play(small, tmp_path / "run")
     newest, _ = checkpoints.newest_whole(run.checkpoints)
     assert newest.told["config"]["trainer"]["steps"] == 6
@@ -239,7 +219,7 @@ def test_a_checkpoint_tells_its_configuration_and_versions(small, tmp_path):
     assert newest.told["i2i"] == __version__
 
 
-def test_a_checkpoint_of_other_networks_is_refused(small, tmp_path):
+def test_a_checkpoint_of_other_networks_is_refused(small, tmp_path, play):
     run = play(small, tmp_path / "run")
     with pytest.raises(RunError, match="of other networks"):
         api.resume(run.path, {"trainer": {"steps": 9}, "game": {"filters": 8}})
@@ -276,7 +256,7 @@ def test_a_longer_run_that_is_cut_short_in_its_export_can_be_gone_on_with(finish
     assert run.model.read_bytes() != old
 
 
-def test_weights_that_are_not_finite_are_never_saved(small, tmp_path):
+def test_weights_that_are_not_finite_are_never_saved(small, tmp_path, merged, play):
     settings = merged(small, trainer={"lr": 1e30, "log_every": 100, "validate_every": 2})
     with pytest.raises(TrainingError, match=r"is no number|is infinite|score no number"):
         play(settings, tmp_path / "run")
@@ -284,7 +264,7 @@ def test_weights_that_are_not_finite_are_never_saved(small, tmp_path):
         assert all(torch.isfinite(tensor.float()).all() for tensor in checkpoint.tensors().values())
 
 
-def test_another_metric_forgets_the_best_score_of_the_first(small, tmp_path):
+def test_another_metric_forgets_the_best_score_of_the_first(small, tmp_path, merged, play):
     run = play(small, tmp_path / "run")
     (*_, last) = checkpoints.find(run.checkpoints)
     resumed = play(merged(small, trainer={"steps": 8, "best_by": "ssim"}), run.path, resumed=last)
@@ -303,14 +283,14 @@ def test_changed_data_is_said_on_resuming(finished, pairs, tmp_path):
 
 def test_a_changed_configuration_is_said_on_resuming(finished, tmp_path, monkeypatch):
     run = Run(shutil.copytree(finished.path, tmp_path / "run"))
-    monkeypatch.setattr("i2i.course.export_run", lambda *_: {run.model: SimpleNamespace(kind="image")})
+    monkeypatch.setattr("i2i.course.export_run", lambda *_: {run.model: SimpleNamespace(kind="image", digest="")})
     heard = Listening()
     api.resume(run.path, {"trainer": {"steps": 13, "lr": 0.125}, "data": {"workers": 1}}, observer=heard)
     said = [line.partition(": ")[2] for line in heard.lines if line.startswith("changed since step 12: ")]
     assert sorted(said) == ["trainer.lr: 0.0006, now 0.125", "trainer.steps: 12, now 13"]
 
 
-def test_what_a_killed_process_left_is_removed(small, tmp_path):
+def test_what_a_killed_process_left_is_removed(small, tmp_path, play):
     run = play(small, tmp_path / "run")
     left = run.checkpoints / ".step-0000009.0a1b2c3d.tmp"
     left.mkdir()

@@ -18,10 +18,6 @@ from i2i.training.trainer import Trainer
 from i2i_pix2pix.game import Pix2Pix
 
 
-def merged(settings, **sections):
-    return {**settings, **{key: {**settings.get(key, {}), **value} for key, value in sections.items()}}
-
-
 @pytest.mark.parametrize(("value", "said"), [(math.nan, "no number"), (math.inf, "infinite"), (-math.inf, "infinite")])
 def test_a_loss_or_a_gradient_that_is_not_finite_is_named(value, said):
     guard = Guard(1000)
@@ -87,7 +83,7 @@ class Poisoned(Pix2Pix):
 
 
 @pytest.fixture
-def poisoned(small, tmp_path, monkeypatch):
+def poisoned(merged, small, tmp_path, monkeypatch):
     """Settings of a run on 24 pairs of which one is poison."""
     folder = tmp_path / "data"
     for side in "AB":
@@ -103,7 +99,7 @@ def poisoned(small, tmp_path, monkeypatch):
     return merged(settings, trainer={"steps": 30, "validate_every": 5, "precision": "float32"})
 
 
-def test_no_weight_is_changed_by_a_step_that_is_broken():
+def test_no_weight_is_changed_by_a_step_that_is_broken(play):
     class Bad(Pix2Pix):
         def terms(self, batch, outputs):
             return {"l1": outputs["fake"].mean() * math.nan}
@@ -130,7 +126,7 @@ class Hears(Observer):
 
 
 @pytest.mark.parametrize(("worth", "what"), [(math.nan, "no number"), (1e9, "explodes")])
-def test_a_batch_that_breaks_a_step_is_named_and_left_out(poisoned, tmp_path, monkeypatch, worth, what):
+def test_a_batch_that_breaks_a_step_is_named_and_left_out(poisoned, tmp_path, monkeypatch, worth, what, merged):
     monkeypatch.setattr(Poisoned, "worth", worth)
     if what == "explodes":  # after it is known how large the loss is
         monkeypatch.setattr(Poisoned, "spared", 3)
@@ -169,7 +165,7 @@ def test_going_on_after_a_recovery_is_bit_for_bit_what_was_played(poisoned, tmp_
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
-def test_what_breaks_again_and_again_ends_with_the_checkpoint_kept(poisoned, tmp_path):
+def test_what_breaks_again_and_again_ends_with_the_checkpoint_kept(poisoned, tmp_path, merged):
     settings = merged(poisoned, trainer={"guard": {"skip": False}})
     with pytest.raises(TrainingError, match=r"images: .*11.*3 times tried again from there in vain") as caught:
         api.train("pix2pix", settings, out=tmp_path / "run")
@@ -185,7 +181,7 @@ def test_what_breaks_again_and_again_ends_with_the_checkpoint_kept(poisoned, tmp
     assert resumed.facts()["state"] == "finished"
 
 
-def test_no_attempts_is_none(poisoned, tmp_path):
+def test_no_attempts_is_none(poisoned, tmp_path, merged):
     with pytest.raises(TrainingError, match=r"the checkpoint of step .* is kept"):
         api.train("pix2pix", merged(poisoned, trainer={"guard": {"attempts": 0}}), out=tmp_path / "run")
     assert Poisoned.seen == 1
@@ -208,7 +204,6 @@ def test_what_scored_best_is_forgotten_where_its_checkpoint_is_damaged(poisoned,
     monkeypatch.setattr(Poisoned, "spared", 10**9)
     scores = iter([50.0, 99.0, 60.0, 55.0, 54.0, 53.0, 52.0])
     monkeypatch.setattr("i2i.training.validating.evaluate", lambda *_: {"psnr": next(scores)})
-    monkeypatch.setattr("i2i.training.session.evaluate", lambda *_: {"psnr": 1.0})
     run = api.train("pix2pix", poisoned, out=tmp_path / "run", observer=Damages())
     facts = run.facts()
     assert facts["recoveries"][0]["from"] == 5

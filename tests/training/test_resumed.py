@@ -9,14 +9,11 @@ from types import SimpleNamespace
 import pytest
 
 from i2i import api
-from i2i import plugin as plugins
-from i2i.config import Layer, dump
 from i2i.errors import RunError
 from i2i.training import checkpoint as checkpoints
 from i2i.training import saved
 from i2i.training.observer import Observer
 from i2i.training.run import Run
-from i2i.training.session import Session
 
 
 class Listening(Observer):
@@ -27,28 +24,11 @@ class Listening(Observer):
         self.lines.append(line)
 
 
-def merged(settings, **sections):
-    return {**settings, **{key: {**settings.get(key, {}), **value} for key, value in sections.items()}}
-
-
-def play(settings, out, observer=None, resumed=None):
-    """Trains without the export at the end, which takes seconds."""
-    plugin = plugins.load("pix2pix")
-    config = api.configure(plugin, [Layer("test", settings)])
-    session = Session(plugin, config, observer)
-    if resumed is not None:
-        session.resume(resumed)
-    run = Run.create(out, plugin.name) if resumed is None else Run.open(out)
-    run.config.write_text(dump(config))
-    session.play(run)
-    return run
-
-
 def cut_short(path):
     path.write_bytes(path.read_bytes()[:1000])
 
 
-def test_changed_data_is_compared_with_what_the_checkpoint_was_played_with(small, pairs, tmp_path):
+def test_changed_data_is_compared_with_what_the_checkpoint_was_played_with(small, pairs, tmp_path, merged, play):
     other = shutil.copytree(pairs, tmp_path / "other")
     for side in "AB":
         shutil.copy(other / side / "00.png", other / side / "new.png")
@@ -74,7 +54,7 @@ def test_of_a_run_of_an_earlier_version_it_says_what_is_not_known_and_compares_t
     finished, tmp_path, monkeypatch
 ):
     run = Run(shutil.copytree(finished.path, tmp_path / "run"))
-    monkeypatch.setattr("i2i.course.export_run", lambda *_: {run.model: SimpleNamespace(kind="image")})
+    monkeypatch.setattr("i2i.course.export_run", lambda *_: {run.model: SimpleNamespace(kind="image", digest="")})
     for state in run.checkpoints.glob("*/state.json"):
         told = json.loads(state.read_text())
         state.write_text(json.dumps({"step": told["step"], "best": told["best"], "torch": told["versions"]["torch"]}))
@@ -89,7 +69,7 @@ def test_of_a_run_of_an_earlier_version_it_says_what_is_not_known_and_compares_t
     assert not any("kept no digest" in line for line in again.lines)
 
 
-def test_somebodys_copy_of_a_checkpoint_is_neither_resumed_from_nor_removed(small, tmp_path):
+def test_somebodys_copy_of_a_checkpoint_is_neither_resumed_from_nor_removed(small, tmp_path, merged, play):
     run = play(small, tmp_path / "run")
     copies = [
         Path(shutil.copytree(run.checkpoints / "step-0000003", run.checkpoints / name))
@@ -105,7 +85,9 @@ def test_somebodys_copy_of_a_checkpoint_is_neither_resumed_from_nor_removed(smal
     assert "state.json is of step 3" in passed
 
 
-def test_where_the_best_checkpoint_is_damaged_and_no_step_is_left_the_newest_is_scored(small, tmp_path, monkeypatch):
+def test_where_the_best_checkpoint_is_damaged_and_no_step_is_left_the_newest_is_scored(
+    small, tmp_path, monkeypatch, merged, play
+):
     run = play(merged(small, trainer={"steps": 8, "validate_every": 1, "keep": 2}), tmp_path / "run")
     newest, _ = checkpoints.newest_whole(run.checkpoints)
     other = next(checkpoint for checkpoint in checkpoints.find(run.checkpoints) if checkpoint.step < 8)
@@ -114,7 +96,7 @@ def test_where_the_best_checkpoint_is_damaged_and_no_step_is_left_the_newest_is_
     run.note(state="finished")
     with pytest.raises(RunError, match=rf"{other.path.name}: .*lost or damaged[\s\S]*--resume"):
         api.export(run.path)
-    monkeypatch.setattr("i2i.course.export_run", lambda *_: {run.model: SimpleNamespace(kind="image")})
+    monkeypatch.setattr("i2i.course.export_run", lambda *_: {run.model: SimpleNamespace(kind="image", digest="")})
     heard = Listening()
     assert api.resume(run.path, observer=heard).facts()["state"] == "finished"
     assert any(f"{other.path}: damaged" in line for line in heard.lines)
@@ -122,7 +104,7 @@ def test_where_the_best_checkpoint_is_damaged_and_no_step_is_left_the_newest_is_
     assert run.facts()["best"]["step"] == 8
 
 
-def test_a_checkpoint_is_read_once_to_be_verified(small, tmp_path, monkeypatch):
+def test_a_checkpoint_is_read_once_to_be_verified(small, tmp_path, monkeypatch, play):
     run = play(small, tmp_path / "run")
     read = []
     real = saved.digest_of

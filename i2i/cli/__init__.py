@@ -20,6 +20,11 @@ COMMANDS = {
     "generate": ("i2i.cli.generate", "Make images from noise with an exported model."),
     "export": ("i2i.cli.export", "Export a run's best weights to one ONNX file."),
     "import": ("i2i.cli.import_", "Make a model of a checkpoint of another project."),
+    "eval": ("i2i.cli.eval", "Score a model on images, beside what there is without one."),
+    "compare": ("i2i.cli.compare", "Score several models on the same images, side by side."),
+    "runs": ("i2i.cli.runs", "List the runs: what they are, how far, how good."),
+    "report": ("i2i.cli.report", "Build a run's report and its model card anew."),
+    "serve": ("i2i.cli.serve", "Serve models: a page to try them, and an API."),
     "bench": ("i2i.cli.bench", "Measure how fast an exported model runs here."),
     "data": ("i2i.cli.data", "List the embedded sets, show one, or check a folder before training."),
     "doctor": ("i2i.cli.doctor", "Say what is there, what is used and why; and try a model."),
@@ -27,12 +32,36 @@ COMMANDS = {
     "completion": ("i2i.cli.completion", "Print the completion script of a shell."),
 }
 
-# What the extra `train` brings and the base install does without.
-TRAINING = frozenset(
-    {"torch", "torchvision", "torchmetrics", "albumentations", "safetensors", "onnx", "onnxscript", "tensorboard"}
-)
+# What the extras bring that whole commands need, and the base install does without.
+EXTRAS = {
+    **dict.fromkeys(
+        (
+            "torch",
+            "torchvision",
+            "torchmetrics",
+            "albumentations",
+            "safetensors",
+            "filelock",
+            "onnx",
+            "onnxscript",
+            "tensorboard",
+        ),
+        "train",
+    ),
+    **dict.fromkeys(("fastapi", "starlette", "uvicorn", "prometheus_client", "multipart", "python_multipart"), "serve"),
+    "torch_fidelity": "fid",
+}
 
 INTERRUPTED = 130  # what shells report for a command that Ctrl-C ended
+
+
+_WORDS = f"{__name__}.words"
+
+
+def words() -> list[str]:
+    """What was typed behind `i2i`, as the command that is running was called."""
+    found: list[str] = click.get_current_context().meta.get(_WORDS, [])
+    return found
 
 
 class LazyGroup(click.Group):
@@ -54,6 +83,11 @@ class LazyGroup(click.Group):
         """Writes the list of commands from the table alone."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Keeps the words, for `words`."""
+        ctx.meta[_WORDS] = list(args)
+        return super().parse_args(ctx, args)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -97,9 +131,10 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except I2IError as error:
         _fail(str(error))
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] not in TRAINING:
+        extra = EXTRAS.get((error.name or "").partition(".")[0])
+        if extra is None:
             raise
-        _fail(f"this command needs '{error.name}', which is not installed\n  pip install 'i2i[train]'")
+        _fail(f"this command needs '{error.name}', which is not installed\n  pip install 'i2i[{extra}]'")
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise

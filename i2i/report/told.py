@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from pydantic import ValidationError
+
 from i2i.errors import I2IError
-from i2i.evaluated import Evaluated
+from i2i.evaluated import MODEL, About, Evaluated, Figure
 from i2i.runtime.model.find import read_description
 from i2i.training.run import Run
 
@@ -71,6 +74,8 @@ def tell(run: Run) -> Told:
             told.evaluated = Evaluated.read(run.evaluation)
         except I2IError as error:
             told.missing.append(error.message)
+    else:
+        told.evaluated = _earlier(told.facts)
     for path in sorted(run.path.glob("model*.onnx")):
         try:
             told.models[path.name] = read_description(path)
@@ -89,6 +94,27 @@ def tell(run: Run) -> Told:
             except I2IError as error:
                 told.missing.append(error.message)
     return told
+
+
+def _earlier(facts: Mapping[str, Any]) -> Evaluated | None:
+    """The scores of a run of an earlier version, which kept the figures alone."""
+    scores = facts.get("scores")
+    if not isinstance(scores, dict):
+        return None
+    try:
+        by_what = {MODEL: scores["model"], **scores["baselines"]}
+        return Evaluated(
+            model=str(facts.get("plugin")),
+            data=str(facts.get("data")),
+            split=scores["split"],
+            images=scores["images"],
+            metrics={name: About(key=name) for name in scores["model"]},
+            scores={
+                what: {name: Figure(value=value) for name, value in each.items()} for what, each in by_what.items()
+            },
+        )
+    except (KeyError, TypeError, AttributeError, ValidationError):
+        return None
 
 
 def last_step(run: Run) -> int | None:

@@ -221,3 +221,14 @@ def test_records_of_another_kind_are_left_out(made):
     page = read(run)
     assert len(page.all("polyline")) == 1
     assert "1 line cannot be read" in page.text
+
+
+def test_scores_of_an_earlier_version_have_no_intervals(finished, tmp_path):
+    run = Run(shutil.copytree(finished.path, tmp_path / "run"))
+    shutil.rmtree(run.evaluation)
+    page = read(run)
+    for figures in (run.facts()["scores"]["model"], *run.facts()["scores"]["baselines"].values()):
+        for value in figures.values():
+            assert f"{value:.4g}" in page.text
+    run.note(scores={"split": "test", "images": 3, "model": None})
+    assert "best validation so far" in read(run).text

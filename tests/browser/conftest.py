@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -88,6 +89,26 @@ class Browser:
                     found.add(f"{parts.scheme}://{parts.netloc}")
         return found
 
+    def translated(self) -> None:
+        """Waits until the page of `i2i serve` has a new picture."""
+        self.until(lambda: self.find("#status").text.startswith("Done"))
+
+    def give(self, path: Path) -> None:
+        """Chooses a file for the page of `i2i serve`."""
+        self.js("document.getElementById('status').textContent = ''")
+        self.find("#file").send_keys(str(path))
+
+    def pick(self, name: str) -> None:
+        """Chooses a model on the page of `i2i serve`."""
+        from selenium.webdriver.support.ui import Select
+
+        self.js("document.getElementById('status').textContent = ''")
+        Select(self.find("#model")).select_by_value(name)
+
+    def shown(self) -> tuple[int, ...]:
+        """The width and height that the page of `i2i serve` says its output has."""
+        return tuple(int(number) for number in re.findall(r"\d+", self.find("#facts").text)[:2])
+
 
 @pytest.fixture(scope="session")
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, Path]]:
@@ -155,3 +176,13 @@ def blue(tmp_path: Path) -> Path:
     image.paste("blue", (0, 0, 30, 40))
     image.save(tmp_path / "blue sky.png")
     return tmp_path / "blue sky.png"
+
+
+@pytest.fixture
+def page(browser: Browser, served: SimpleNamespace) -> Iterator[Browser]:
+    """The page with its first sample translated; at the end nothing may have gone wrong nor gone elsewhere."""
+    browser.open(served.url + "/")
+    browser.translated()
+    yield browser
+    assert browser.errors() == []
+    assert browser.requests() == {served.url}

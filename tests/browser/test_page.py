@@ -1,6 +1,5 @@
 """The page of `i2i serve`, as somebody uses it."""
 
-import re
 from pathlib import Path
 
 import pytest
@@ -9,52 +8,20 @@ from PIL import Image
 ENTER, SPACE, RIGHT, END, TAB = "\ue007", " ", "\ue014", "\ue010", "\ue004"
 
 
-@pytest.fixture
-def page(browser, served):
-    """The page with its first sample translated; at the end nothing may have gone wrong nor gone elsewhere."""
-    browser.open(served.url + "/")
-    translated(browser)
-    yield browser
-    assert browser.errors() == []
-    assert browser.requests() == {served.url}
-
-
-def translated(browser):
-    """Waits until the picture that is shown is a new one."""
-    browser.until(lambda: browser.find("#status").text.startswith("Done"))
-
-
-def give(browser, path):
-    browser.js("document.getElementById('status').textContent = ''")
-    browser.find("#file").send_keys(str(path))
-
-
-def shown(browser):
-    """The width and height that the page says its output has."""
-    return tuple(int(number) for number in re.findall(r"\d+", browser.find("#facts").text)[:2])
-
-
-def pick(browser, name):
-    from selenium.webdriver.support.ui import Select
-
-    browser.js("document.getElementById('status').textContent = ''")
-    Select(browser.find("#model")).select_by_value(name)
-
-
 def test_the_first_sample_is_translated_before_anything_is_done(page):
     assert page.pixel(".before", 0.5, 0.5)[:3] == [255, 0, 0]
     assert page.pixel(".after", 0.5, 0.5)[:3] == [0, 255, 255]
     page.js("document.getElementById('status').textContent = ''")
     page.all("#samples button")[1].click()
-    translated(page)
+    page.translated()
     assert page.pixel(".after", 0.5, 0.5)[:3] == [255, 0, 255]
 
 
 def test_an_upload_is_translated_and_downloaded(page, blue, chromium):
-    give(page, blue)
-    translated(page)
+    page.give(blue)
+    page.translated()
     assert page.pixel(".after", 0.1, 0.5)[:3] == [255, 255, 0]
-    assert shown(page) == (60, 40)
+    assert page.shown() == (60, 40)
     page.find("#download").click()
     saved = chromium[1] / "blue sky.invert.png"
     page.until(saved.is_file)
@@ -100,10 +67,10 @@ def test_a_picture_is_enlarged_by_button_and_key(page):
 
 
 def test_what_is_enlarged_by_the_model_lies_over_its_input(page, blue):
-    pick(page, "larger")
-    give(page, blue)
-    translated(page)
-    assert shown(page) == (120, 80)
+    page.pick("larger")
+    page.give(blue)
+    page.translated()
+    assert page.shown() == (120, 80)
     assert page.find(".before").size == page.find(".after").size
 
 
@@ -132,12 +99,12 @@ def test_a_drawing_is_made_with_keys_alone(page):
 
 def test_a_text_file_is_answered_with_a_sentence_and_the_page_goes_on(page, tmp_path, blue):
     (tmp_path / "notes.txt").write_text("no image")
-    give(page, tmp_path / "notes.txt")
+    page.give(tmp_path / "notes.txt")
     page.until(page.find("#trouble").is_displayed)
     assert "image" in page.find("#trouble strong").text
     assert any("415" in line for line in page.errors())  # the browser itself notes each answer that is an error
-    give(page, blue)
-    translated(page)
+    page.give(blue)
+    page.translated()
     assert not page.find("#trouble").is_displayed()
 
 
@@ -158,14 +125,14 @@ def test_an_image_is_dropped_or_pasted(page, way):
         """,
         way,
     )
-    translated(page)
-    assert shown(page) == (20, 10)
+    page.translated()
+    assert page.shown() == (20, 10)
 
 
 def test_a_file_that_only_the_server_can_read_shows_its_output_alone(page, tmp_path):
     Image.new("RGB", (30, 20), "red").save(tmp_path / "scan.tiff")
-    give(page, tmp_path / "scan.tiff")
-    translated(page)
+    page.give(tmp_path / "scan.tiff")
+    page.translated()
     assert page.pixel(".after", 0.5, 0.5)[:3] == [0, 255, 255]
     assert not page.find(".divider").is_displayed()
     assert not page.find(".before").is_displayed()
@@ -178,10 +145,10 @@ def test_a_busy_server_is_asked_again(page, blue):
           window.fetch = asked;
           return Promise.resolve(new Response("{}", { status: 429, headers: { "Retry-After": "1" } }));
         };""")
-    give(page, blue)
+    page.give(blue)
     page.until(lambda: "busy" in page.find("#status").text)
-    translated(page)
-    assert shown(page) == (60, 40)
+    page.translated()
+    assert page.shown() == (60, 40)
 
 
 def test_a_request_is_cancelled(page, blue):
@@ -189,7 +156,7 @@ def test_a_request_is_cancelled(page, blue):
         window.fetch = (path, { signal }) => new Promise((done, fail) => {
           signal.addEventListener("abort", () => fail(signal.reason));
         });""")
-    give(page, blue)
+    page.give(blue)
     page.until(page.find("#cancel").is_displayed)
     page.find("#cancel").click()
     page.until(lambda: page.find("#status").text == "Cancelled.")
@@ -198,7 +165,7 @@ def test_a_request_is_cancelled(page, blue):
 
 def test_a_file_too_large_is_never_sent(page, tmp_path):
     (tmp_path / "large.png").write_bytes(bytes(400_000))
-    give(page, tmp_path / "large.png")
+    page.give(tmp_path / "large.png")
     page.until(page.find("#trouble").is_displayed)
     assert page.find("#trouble strong").text == "The file is too large: 0.4 MB."
 
@@ -208,25 +175,25 @@ def test_a_photo_is_taken(page):
     page.until(lambda: page.js("return document.getElementById('video').videoWidth"))
     page.js("document.getElementById('status').textContent = ''")
     page.find("#shoot").click()
-    translated(page)
+    page.translated()
     assert page.js("return document.getElementById('video').srcObject === null")  # the camera is off again
-    assert min(shown(page)) > 100
+    assert min(page.shown()) > 100
 
 
 def test_images_of_noise_by_seed_and_class(page):
     from selenium.webdriver.support.ui import Select
 
-    pick(page, "made")
-    translated(page)
+    page.pick("made")
+    page.translated()
     assert [cell.text for cell in page.all(".named")][:3] == ["cat", "dog", "cat"]
     before = page.pixel(".tile img", 0.5, 0.5)
     page.js("document.getElementById('status').textContent = ''")
     Select(page.find("#label")).select_by_value("dog")
-    translated(page)
+    page.translated()
     assert {cell.text for cell in page.all(".named")} == {"dog"}
     page.js("document.getElementById('status').textContent = ''")
     page.find("#dice").click()
-    translated(page)
+    page.translated()
     assert page.find("#seed").get_attribute("value") != "0"
     assert page.pixel(".tile img", 0.5, 0.5) != before
 
@@ -263,8 +230,8 @@ def test_a_phone_scrolls_down_only(page):
     for name in ("way-draw", "way-image"):
         page.find(f"#{name}").click()
         assert page.js(beyond) == 0
-    pick(page, "made")
-    translated(page)
+    page.pick("made")
+    page.translated()
     assert page.js(beyond) == 0
 
 
@@ -276,9 +243,9 @@ def test_a_token_is_asked_for_once(browser, served, tmp_path: Path):
         browser.until(lambda: "does not know" in browser.find("#entry-said").text)
         browser.find("#token").clear()
         browser.find("#token").send_keys("a-long-and-secret-token", ENTER)
-        translated(browser)
+        browser.translated()
         browser.driver.refresh()
-        translated(browser)
+        browser.translated()
         assert not browser.find("#entry").is_displayed()
         assert browser.requests() == {server.url}
 
@@ -286,8 +253,8 @@ def test_a_token_is_asked_for_once(browser, served, tmp_path: Path):
 def test_a_stopped_server_is_said(browser, served, tmp_path: Path, blue):
     with served.command(tmp_path, *served.names[:1]) as server:
         browser.open(server.url + "/")
-        translated(browser)
-    give(browser, blue)
+        browser.translated()
+    browser.give(blue)
     browser.until(browser.find("#trouble").is_displayed)
     assert browser.find("#trouble strong").text == "The server does not answer."
     assert browser.find("#again").is_displayed()

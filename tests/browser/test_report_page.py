@@ -1,6 +1,8 @@
 """The report of a run, as somebody reads it: from its file, and while the run goes on."""
 
 import json
+import os
+import platform
 
 import numpy as np
 import pytest
@@ -23,6 +25,7 @@ LEFT = "\ue012"
 def run(tmp_path):
     """A run of 20 steps, two pictures and a name that would be a script in a page that did not escape it."""
     made = Run.create(tmp_path / "pix2pix-001", "pix2pix")
+    made.note(process={"pid": os.getpid(), "host": platform.node()})
     made.config.write_text("plugin: pix2pix\n# <script>document.title = 'broken'</script>\n")
     lines = [
         {"step": n, "kind": "train", "adversarial": 10 / n, "accuracy": 0.5, "images_per_second": 20.0}
@@ -69,7 +72,7 @@ def test_a_report_follows_the_system(browser, run, theme):
 
 
 def test_a_watched_report_refreshes_itself_and_keeps_what_was_looked_at(browser, run):
-    run.note(state="running")
+    run.note(state="running", process={"pid": os.getpid(), "host": platform.node()})
     with watching(run, lambda text: None, port=0) as url:
         browser.open(url)
         browser.find("#time").send_keys(LEFT)

@@ -11,11 +11,24 @@ export class Problem extends Error {
   }
 }
 
-export const remember = (token) => sessionStorage.setItem(KEY, token);
+let token = null;
+try {
+  token = sessionStorage.getItem(KEY);
+} catch {
+  // Storage may be forbidden; the token then holds until the page is loaded again.
+}
+
+export function remember(given) {
+  token = given;
+  try {
+    sessionStorage.setItem(KEY, token);
+  } catch {
+    // As above.
+  }
+}
 
 async function ask(path, options = {}) {
   const headers = { ...options.headers };
-  const token = sessionStorage.getItem(KEY);
   if (token) headers.Authorization = `Bearer ${token}`;
   let answer;
   try {

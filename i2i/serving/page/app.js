@@ -41,7 +41,6 @@ function pick(name) {
     accept();
     return gallery.enter(model);
   }
-  translating.way($("way-draw").getAttribute("aria-pressed") === "true" ? "draw" : "image");
   return translating.enter(model);
 }
 
@@ -59,10 +58,21 @@ async function start() {
   await pick(state.models[0].name);
 }
 
+// What is shown stays, whatever comes of this.
+async function encoded(form, signal) {
+  try {
+    return await state.download.anew(form, signal);
+  } catch (error) {
+    if (!(error instanceof api.Problem) || error.status === 401) throw error;
+    say(`${error.message} ${error.hint}`);
+    return undefined;
+  }
+}
+
 async function download() {
-  const { name, blob, anew } = state.download;
+  const { name, blob } = state.download;
   const form = $("form").value;
-  const file = form === blob?.type ? blob : await run("Encoding", (signal) => anew(form, signal), download);
+  const file = form === blob?.type ? blob : await run("Encoding", (signal) => encoded(form, signal), download);
   if (!file) return;
   save(file, `${name}.${ENDINGS[form]}`);
   say(`Saved ${name}.${ENDINGS[form]}.`);

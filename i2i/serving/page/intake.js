@@ -29,6 +29,7 @@ function camera(take, refuse) {
   // Without HTTPS a browser gives the camera to pages of the same machine only.
   $("camera").hidden = !navigator.mediaDevices;
   $("camera").addEventListener("click", async () => {
+    $("camera").disabled = true; // until the browser has asked for permission: each click would ask again
     try {
       const facing = { facingMode: "environment", width: { ideal: 1280 } };
       stream = await navigator.mediaDevices.getUserMedia({ video: facing });
@@ -36,6 +37,8 @@ function camera(take, refuse) {
       const none = error.name === "NotFoundError";
       refuse(none ? "There is no camera." : "The camera cannot be used.", none ? "" : "Allow it in the browser and try again.");
       return;
+    } finally {
+      $("camera").disabled = false;
     }
     video.srcObject = stream;
     $("shooting").showModal();

@@ -24,27 +24,39 @@ export function accept() {
   $("trouble").hidden = $("entry").hidden = $("empty").hidden = true;
 }
 
-export function halt() {
-  running?.abort();
+function rest() {
+  running = null;
+  $("busy").hidden = $("cancel").hidden = true;
+  $("stage").setAttribute("aria-busy", "false");
 }
 
-// Runs `job(signal, waiting)`, which the next one or the button Cancel ends; undefined where it came to nothing.
+// Ends the request under way without a word, since something else is wanted now.
+export function halt() {
+  if (!running) return;
+  running.abort();
+  rest();
+  say("");
+}
+
+// Runs `job(signal, waiting)`, which the next one, `halt` or the button Cancel ends; undefined where it came to nothing.
 export async function run(words, job, retry) {
   halt();
   const mine = running = new AbortController();
   const current = () => running === mine;
   const begun = performance.now();
-  const tick = () => say(`${words} … ${Math.round((performance.now() - begun) / 1000)} s`);
+  const tick = () => current() && say(`${words} … ${Math.round((performance.now() - begun) / 1000)} s`);
   say(`${words} …`);
   // A request that is soon done shows neither bar nor button.
-  const slow = setTimeout(() => { $("busy").hidden = $("cancel").hidden = false; }, 250);
+  const slow = setTimeout(() => { if (current()) $("busy").hidden = $("cancel").hidden = false; }, 250);
   const clock = setInterval(() => { $("status").ariaLive = "off"; tick(); }, 1000);
   $("stage").setAttribute("aria-busy", "true");
   try {
-    return await job(mine.signal, (seconds) => say(`The server is busy; trying again in ${seconds} s.`));
+    const done = await job(mine.signal, (seconds) => say(`The server is busy; trying again in ${seconds} s.`));
+    mine.signal.throwIfAborted();
+    return done;
   } catch (error) {
     if (!current()) return undefined;
-    if (error.name === "AbortError") say("Cancelled.");
+    if (mine.signal.aborted) say("Cancelled.");
     else if (error.status === 401) knock(retry);
     else if (error instanceof Problem) refuse(error.message, error.hint, retry);
     else refuse("The page met an error.", String(error.message ?? error), retry);
@@ -53,11 +65,7 @@ export async function run(words, job, retry) {
     clearTimeout(slow);
     clearInterval(clock);
     $("status").ariaLive = "polite";
-    if (current()) {
-      running = null;
-      $("busy").hidden = $("cancel").hidden = true;
-      $("stage").setAttribute("aria-busy", "false");
-    }
+    if (current()) rest();
   }
 }
 
@@ -80,7 +88,7 @@ export function doors(remember) {
     opened();
   });
   $("again").addEventListener("click", () => { $("trouble").hidden = true; again(); });
-  $("cancel").addEventListener("click", halt);
+  $("cancel").addEventListener("click", () => running?.abort());
   addEventListener("online", () => { if (!$("trouble").hidden && again) $("again").click(); });
 }
 

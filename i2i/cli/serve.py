@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from i2i.errors import I2IError
+from i2i.serving.limits import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,12 +26,15 @@ TOKEN = "I2I_SERVE_TOKEN"
 @click.option("--allow-host", "hosts", multiple=True, metavar="NAME", help="Another name of the server, as of a proxy.")
 @click.option("--allow-origin", "origins", multiple=True, metavar="URL", help="A site whose pages may use the server.")
 @click.option("--device", default="auto", show_default=True, metavar="NAME", help="Where to run.")
-@click.option("--max-bytes", type=click.IntRange(1024), help="Of an upload. Default: 33554432.")
-@click.option("--max-pixels", type=click.IntRange(1), help="Of an image that is sent. Default: 16777216.")
-@click.option("--queue", type=click.IntRange(1), help="Requests that may wait for a model. Default: 64.")
-@click.option("--wait", type=click.FloatRange(0, 1000), metavar="MS",
-              help="Milliseconds that a batch waits to fill. Default: 4.")  # fmt: skip
-@click.option("--timeout", type=click.FloatRange(0.1, 3600), help="Seconds that a request may take. Default: 60.")
+@click.option("--max-bytes", type=click.IntRange(1024), default=Limits.bytes, show_default=True, help="Of an upload.")
+@click.option("--max-pixels", type=click.IntRange(1), default=Limits.pixels, show_default=True,
+              help="Of an image that is sent.")  # fmt: skip
+@click.option("--queue", type=click.IntRange(1), default=Limits.queue, show_default=True,
+              help="Requests that may wait for a model.")  # fmt: skip
+@click.option("--wait", type=click.FloatRange(0, 1000), default=1000 * Limits.wait, show_default=True, metavar="MS",
+              help="Milliseconds that a batch waits to fill.")  # fmt: skip
+@click.option("--timeout", type=click.FloatRange(0.1, 3600), default=Limits.seconds, show_default=True,
+              help="Seconds that a request may take.")  # fmt: skip
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True,
               help="Of a line for each request, on stderr.")  # fmt: skip
 @click.option("--no-page", is_flag=True, help="The API alone.")
@@ -43,11 +47,11 @@ def command(
     hosts: tuple[str, ...],
     origins: tuple[str, ...],
     device: str,
-    max_bytes: int | None,
-    max_pixels: int | None,
-    queue: int | None,
-    wait: float | None,
-    timeout: float | None,
+    max_bytes: int,
+    max_pixels: int,
+    queue: int,
+    wait: float,
+    timeout: float,
     log_format: Literal["text", "json"],
     no_page: bool,
     root_path: str,
@@ -62,7 +66,6 @@ def command(
     i2i serve runs/pix2pix-001 faces=runs/dcgan-002
     i2i serve --host 0.0.0.0 --token-file token.txt --allow-host images.example.org
     """
-    from i2i.serving.limits import Limits
     from i2i.serving.server import serve
     from i2i.serving.settings import Settings
 
@@ -70,11 +73,7 @@ def command(
         host=host, port=port, token=_token(token_file), hosts=hosts, origins=origins, page=not no_page,
         root_path=root_path,
     )  # fmt: skip
-    usual = Limits()
-    limits = Limits(
-        bytes=max_bytes or usual.bytes, pixels=max_pixels or usual.pixels, queue=queue or usual.queue,
-        wait=usual.wait if wait is None else wait / 1000, seconds=timeout or usual.seconds,
-    )  # fmt: skip
+    limits = Limits(bytes=max_bytes, pixels=max_pixels, queue=queue, wait=wait / 1000, seconds=timeout)
     serve(
         models or _newest(), settings, limits, device=device, log_format=log_format,
         said=lambda text: click.echo(text, err=True),

@@ -23,6 +23,8 @@ Labels = NDArray[np.int64]
 
 BATCH: Final = 64  # images at a time: more would only take memory
 _NAMED: Final = 20  # classes, in an error
+_SHOWN: Final = 100  # characters of a label, in an error
+_DIGITS: Final = 18  # of a label that is a number: more name no class, and take long to read
 
 
 @final
@@ -95,13 +97,13 @@ class Generator:
         """The number of the class that `label` means, by its name or its number; raises I2IError for an unknown one."""
         classes = self.description.classes
         if not classes:
-            raise I2IError(f"label '{label}': the model knows no classes", "Leave out the label.")
+            raise I2IError(f"label '{str(label)[:_SHOWN]}': the model knows no classes", "Leave out the label.")
         if label in classes:
             return classes.index(str(label))
-        if str(label).isdecimal() and int(label) < len(classes):
+        if len(str(label)) <= _DIGITS and str(label).isdecimal() and int(label) < len(classes):
             return int(label)
         more = f" and {len(classes) - _NAMED} more" if len(classes) > _NAMED else ""
         raise I2IError(
-            f"label '{label}': unknown{did_you_mean(str(label), classes)}",
+            f"label '{str(label)[:_SHOWN]}': unknown{did_you_mean(str(label)[:_SHOWN], classes)}",
             f"The model knows: {', '.join(classes[:_NAMED])}{more}; or 0 to {len(classes) - 1}.",
         )

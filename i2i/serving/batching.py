@@ -16,6 +16,7 @@ from i2i.serving.errors import BusyError
 from i2i.serving.observer import Observer
 
 _MOVING: Final = 0.2  # weight of the newest run in the moving mean of their times
+_MOST: Final = 60.0  # seconds that anyone is told to wait
 _LEAST: Final = 1.0  # seconds after which to come again: HTTP knows whole ones
 
 
@@ -90,11 +91,11 @@ class Queue:
             self.free(place)
             self.device.go()
 
-    def busy(self) -> BusyError:
-        """That a request is refused, for too much waits."""
+    def busy(self, message: str | None = None) -> BusyError:
+        """That a request is refused, for too much waits; message: where it is not that model's requests."""
         self._observer.refused(self.name, "busy")
         return BusyError(
-            f"{self.inside} requests wait for model '{self.name}' already",
+            message or f"{self.inside} requests wait for model '{self.name}' already",
             "Try again later, or let fewer requests go on at once.",
             self.device.patience(),
         )
@@ -131,10 +132,8 @@ class Queue:
     def took(self, jobs: Sequence[_Job], seconds: float) -> None:
         """Takes note of a run."""
         each = seconds / len(jobs)
-        if not self.pace:
-            self.pace = each
-        elif not jobs[0].group.large:  # which would tell nothing of what most wait for
-            self.pace += _MOVING * (each - self.pace)
+        if not jobs[0].group.large:  # which would tell nothing of what most wait for
+            self.pace = self.pace + _MOVING * (each - self.pace) if self.pace else each
         self._observer.ran(self.name, sum(job.images for job in jobs), seconds)
 
     def _count(self, change: int) -> None:
@@ -195,7 +194,7 @@ class Device:
 
     def patience(self) -> float:
         """Seconds until what waits now will have begun, as far as the last runs tell."""
-        return max(_LEAST, sum(queue.inside * queue.pace for queue in self.queues) / self._lanes)
+        return min(_MOST, max(_LEAST, sum(queue.inside * queue.pace for queue in self.queues) / self._lanes))
 
     def close(self) -> None:
         """Lets go of the threads, when there is nothing more to do."""

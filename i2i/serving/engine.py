@@ -95,7 +95,7 @@ class Engine:
         deadline: as `time.monotonic` counts. Raises ServingErrors, OutOfMemoryError, and ArtifactError where the model
         itself fails.
         """
-        served = self._of(model, "image")
+        served = self.served(model, "image")
         translator = cast("Translator", served.runner)
         decoding.check_form(form, quality)
         async with self._request(model, deadline) as place:
@@ -157,7 +157,7 @@ class Engine:
         image: uint8 `[N, H, W, C]` of any size. noise: float32 `[N, Z]`; label: int64 `[N]`. Raises as `translate`
         does, and InvalidError for inputs that are not the model's.
         """
-        served = self._of(model)
+        served = self.served(model)
         check(served.description, inputs, self.limits)
         images, pixels = extent(served.description, inputs)
         async with self._request(model, deadline) as place:
@@ -180,7 +180,8 @@ class Engine:
             device.close()
         self._codecs.shutdown(wait=False)
 
-    def _of(self, model: str, kind: Kind | None = None) -> Served:
+    def served(self, model: str, kind: Kind | None = None) -> Served:
+        """The model of this name; raises UnknownModelError, and WrongKindError where it is not of the kind."""
         if model not in self.models:
             raise UnknownModelError(
                 f"model '{model[:100]}': unknown{did_you_mean(model[:100], self.models)}",
@@ -193,7 +194,7 @@ class Engine:
         return served
 
     def _generator(self, model: str) -> Generator:
-        return cast("Generator", self._of(model, "noise").runner)
+        return cast("Generator", self.served(model, "noise").runner)
 
     @asynccontextmanager
     async def _request(self, model: str, deadline: float | None) -> AsyncIterator[Place]:
@@ -225,7 +226,7 @@ class Engine:
     def _check_room(self, model: str, pixels: int) -> None:
         """Raises BusyError for a large image where as many wait as may: places are left for the small ones."""
         if pixels > LARGE and self._room.waiting >= max(1, self.limits.queue // _LARGE_SHARE):
-            raise self._queues[model].busy()
+            raise self._queues[model].busy(f"{self._room.waiting} large images wait for memory already")
 
     async def _made(self, generator: Generator, wish: Wish, place: Place) -> Done:
         inputs = await self._aside(made_of, generator, wish, self.limits.images)

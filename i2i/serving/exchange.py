@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _KEY: Final = "exchange"
 _IDENTITY: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_LENGTH: Final = re.compile(r"[0-9]{1,18}")
 
 
 @dataclass
@@ -46,9 +47,20 @@ def of(request: Request) -> Exchange:
     return found
 
 
+def status(scope: Mapping[str, Any]) -> int:
+    """The status with which a request was answered; 0: it was not yet."""
+    found = scope.get("state", {}).get(_KEY)
+    return found.status if isinstance(found, Exchange) else 0
+
+
 def header(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> str:
     """The first header of this name, in lower case, or nothing."""
     return next((value.decode("latin-1") for key, value in headers if key == name), "")
+
+
+def length(text: str) -> int | None:
+    """The number of bytes that a header says; None for what is no number of at most 18 digits."""
+    return int(text) if _LENGTH.fullmatch(text) else None
 
 
 def path(scope: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import APIRouter, Request, Response
@@ -10,14 +11,20 @@ from starlette.responses import JSONResponse
 
 from i2i.artifact import INPUT, LABEL, NOISE, OUTPUT
 from i2i.serving import body, exchange, wire
+from i2i.serving.errors import LateError
+from i2i.serving.inputs import extent
 from i2i.serving.problems import PROTOCOL, ProblemError
-from i2i.serving.routes_v1 import named
-from i2i.serving.wire import LENGTH, Tensor
+from i2i.serving.wire import LENGTH, Inference, Tensor
 from i2i.version import __version__
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeVar
+
     from i2i.artifact import Description
     from i2i.serving.engine import Engine
+
+    _T = TypeVar("_T")
 
 _VERSION: Final = "1"  # a served model has one
 _OBJECT: Final = {"content": {"application/json": {"schema": {"type": "object"}}}}
@@ -70,18 +77,22 @@ def router(engine: Engine, uploads: body.Uploads) -> APIRouter:
     @routes.post("/models/{model}/versions/{version}/infer", summary="The same, its one version",
                  response_class=Response)  # fmt: skip
     async def infer(request: Request, model: str, version: str = _VERSION) -> Response:
-        inputs, output = signature(_check(engine, model, version))
+        said = _check(engine, model, version)
+        inputs, output = signature(said)
         told = exchange.of(request)
         told.model = model
         deadline = told.started + engine.limits.seconds
-        data = await body.read(request, engine.limits.bytes, uploads, deadline)
-        coding = request.headers.get("content-encoding", "")
-        if coding:
-            data = await asyncio.to_thread(body.expand, data, coding, engine.limits.bytes)
-        asked = await asyncio.to_thread(wire.parse, data, request.headers.get(LENGTH), inputs, output.name)
-        del data
-        result = await body.unless_gone(request, engine.infer(model, asked.inputs, deadline))
-        answer, length = await asyncio.to_thread(wire.answer, result, output.name, model, asked)
+        with uploads.place() as place:  # kept until the answer is ready: what it holds is in memory until then
+            data = await body.read(request, engine.limits.bytes, place, deadline)
+            coding = request.headers.get("content-encoding", "")
+            if coding:
+                place.take()  # however small it is, it may become large
+                data = await _aside(deadline, body.expand, data, coding, engine.limits.bytes)
+            asked = await _aside(deadline, wire.parse, data, request.headers.get(LENGTH), inputs, output.name)
+            del data
+            _check_answer(said, asked)
+            result = await body.unless_gone(request, engine.infer(model, asked.inputs, deadline))
+            answer, length = await _aside(deadline, wire.answer, result, output.name, model, asked)
         if length is None:
             return Response(answer, media_type="application/json")
         return Response(answer, media_type="application/octet-stream", headers={LENGTH: str(length)})
@@ -101,12 +112,27 @@ def signature(said: Description) -> tuple[tuple[Tensor, ...], Tensor]:
     return ((noise, Tensor(LABEL, "INT64", (-1,))) if said.classes else (noise,)), output
 
 
+async def _aside(deadline: float, work: Callable[..., _T], *inputs: Any) -> _T:
+    """What work gives on a thread; raises LateError after the deadline."""
+    try:
+        async with asyncio.timeout(deadline - time.monotonic()):
+            return await asyncio.to_thread(work, *inputs)
+    except TimeoutError:
+        raise LateError("the tensors were not read and written in time", "Send less at once.") from None
+
+
 def _check(engine: Engine, model: str, version: str) -> Description:
     """The model's description; raises UnknownModelError, and ProblemError (404) for another version."""
-    said = named(engine, model).description
+    said = engine.served(model).description
     if version != _VERSION:
         raise ProblemError(404, f"the model '{model}' has no version '{version[:40]}'", f"Its one is {_VERSION}.")
     return said
+
+
+def _check_answer(said: Description, asked: Inference) -> None:
+    """Raises TooLargeError where an answer would have more numbers than are written as JSON."""
+    if not asked.binary and extent(said, asked.inputs)[1] * said.channels_out > wire.LISTED:
+        raise wire.too_many("the answer")
 
 
 def _ready(so: bool, model: str | None = None) -> Response:

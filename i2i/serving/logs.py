@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from starlette.requests import ClientDisconnect
 
 from i2i.serving import exchange as exchanges
-from i2i.serving.problems import problem
+from i2i.serving.problems import FAILED, problem
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -21,12 +21,13 @@ if TYPE_CHECKING:
 LOGGER: Final = "i2i.serving"
 _GONE: Final = 499  # what is logged of a client that did not wait; it is never sent
 _LONGEST: Final = 200  # characters of a path
+_FAILED: Final = FAILED, "the server failed"
 
 
 class Log:
     """Middleware that begins an exchange, ends it with a line of log, and answers what nobody foresaw.
 
-    An error that is no I2IError is logged with its traceback and the request's id; the client is told the id alone.
+    An error that is not the client's is logged with its traceback and the request's id, which alone the client is told.
     """
 
     def __init__(self, app: ASGIApp, metrics: Metrics, root_path: str) -> None:
@@ -58,12 +59,13 @@ class Log:
             await self._app(scope, counting, sending)
         except ClientDisconnect:
             exchange.status = exchange.status or _GONE
-        except Exception:
+        except Exception as error:
             self._logger.exception("request %s failed", exchange.identity, extra={"request": exchange.identity})
             if exchange.status:
                 raise  # the answer has begun, and the connection must end for the client to know
+            status, detail = (503, "the server has not enough memory") if isinstance(error, MemoryError) else _FAILED
             failed = problem(
-                500, "the server failed", f"Its log says why, at request {exchange.identity}.", exchanges.path(scope)
+                status, detail, f"Its log says why, at request {exchange.identity}.", exchanges.path(scope)
             )
             await failed(scope, receive, sending)
         finally:

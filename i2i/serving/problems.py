@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from starlette.responses import JSONResponse
 
-from i2i.errors import I2IError, OutOfMemoryError
+from i2i.errors import I2IError, ImageError, OutOfMemoryError
 from i2i.serving.errors import (
     BusyError,
     InvalidError,
@@ -31,7 +31,9 @@ _STATUS: Final[dict[type[I2IError], int]] = {
     StoppingError: 503,
     OutOfMemoryError: 503,
     LateError: 504,
+    ImageError: 422,  # behind OutOfMemoryError, which is one
 }
+FAILED: Final = 500
 SCHEMA: Final[dict[str, Any]] = {
     "type": "object",
     "properties": {
@@ -55,18 +57,24 @@ class ProblemError(I2IError):
 
 
 def status_of(error: I2IError) -> int:
-    """The HTTP status of an error; 422 of those that have none: the request was understood, and is wrong."""
+    """The HTTP status of an error; 500 of those that no request should cause, like a model file that is broken."""
     if isinstance(error, ProblemError):
         return error.status
-    return next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 422)
+    return next((status for kind, status in _STATUS.items() if isinstance(error, kind)), FAILED)
 
 
 def answer(error: I2IError, path: str) -> JSONResponse:
-    """The answer to a request of `path` that failed with `error`."""
+    """The answer to a request of `path` that failed with `error`.
+
+    Raises the error itself where the server is to blame: its text, which may name files, is for the log alone.
+    """
+    status = status_of(error)
+    if status == FAILED:
+        raise error
     headers = dict(error.headers) if isinstance(error, ProblemError) else {}
     if isinstance(error, BusyError):
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
-    return problem(status_of(error), error.message, error.hint, path, headers)
+    return problem(status, error.message, error.hint, path, headers)
 
 
 def problem(

@@ -15,10 +15,9 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.responses import FileResponse
 
-from i2i.errors import did_you_mean
 from i2i.images import QUALITY
 from i2i.serving import accept, body, exchange, forms
-from i2i.serving.errors import UnknownModelError, WrongKindError
+from i2i.serving.errors import WrongKindError
 from i2i.serving.problems import SCHEMA, ProblemError
 from i2i.version import __version__
 
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
 _ORDER_BYTES: Final = 2**16  # of what /v1/generate is asked
 _RAW: Final = {"schema": {"type": "string", "format": "binary"}}
 _IMAGES: Final[dict[str, Any]] = dict.fromkeys(accept.FORMS, _RAW)
+_QUALITY: Final[dict[str, Any]] = {"minimum": 1, "maximum": 100}  # as is said; the engine checks it
 _FORM: Final[dict[str, Any]] = {
     "schema": {
         "type": "object",
@@ -36,7 +36,7 @@ _FORM: Final[dict[str, Any]] = {
         "properties": {
             "image": {"type": "string", "format": "binary"},
             "model": {"type": "string"},
-            "quality": {"type": "integer", "minimum": 1, "maximum": 100},
+            "quality": {"type": "integer", **_QUALITY},
             "flatten": {"type": "boolean"},
         },
     }
@@ -73,12 +73,12 @@ def router(engine: Engine, uploads: body.Uploads) -> APIRouter:
 
     @routes.get("/models/{name}", summary="One model")
     async def model(name: str, request: Request) -> dict[str, Any]:
-        return _card(named(engine, name), request)
+        return _card(engine.served(name), request)
 
     @routes.get("/models/{name}/samples/{file}", summary="A sample to try a model on", name="sample",
                 responses={200: {"content": _IMAGES}}, response_class=Response)  # fmt: skip
     async def sample(name: str, file: str) -> Response:
-        found = next((path for path in named(engine, name).samples if path.name == file), None)
+        found = next((path for path in engine.served(name).samples if path.name == file), None)
         if found is None or not await asyncio.to_thread(found.is_file):
             raise ProblemError(404, f"the model '{name}' has no sample '{file[:100]}'")
         media = mimetypes.guess_type(found.name)[0] or "application/octet-stream"
@@ -91,7 +91,7 @@ def router(engine: Engine, uploads: body.Uploads) -> APIRouter:
     async def translate(
         request: Request,
         model: Annotated[str | None, Query(description="may be left out where one model takes images")] = None,
-        quality: Annotated[int, Query(ge=1, le=100, description="of JPEG and WebP")] = QUALITY,
+        quality: Annotated[int, Query(description="of JPEG and WebP", json_schema_extra=_QUALITY)] = QUALITY,
         flatten: Annotated[bool, Query(description="lay transparent colour on white")] = False,
     ) -> Response:
         media = accept.chosen(request.headers.get("accept"))
@@ -99,13 +99,16 @@ def router(engine: Engine, uploads: body.Uploads) -> APIRouter:
         deadline = told.started + engine.limits.seconds
         kind = request.headers.get("content-type", "")
         if kind.lower().startswith("multipart/form-data"):
-            whole = await body.read(request, body.form_limit(engine.limits.bytes), uploads, deadline)
-            form = await asyncio.to_thread(forms.parse, whole, kind)
+            with uploads.place() as place:
+                whole = await body.read(request, body.form_limit(engine.limits.bytes), place, deadline)
+                form = await asyncio.to_thread(forms.parse, whole, kind)
+            del whole
             data, called = form.file, form.filename
             model = form.fields.get("model") or model
             quality, flatten = _quality(form, quality), _flag(form, flatten)
         else:
-            data, called = await body.read(request, engine.limits.bytes, uploads, deadline), ""
+            with uploads.place() as place:
+                data, called = await body.read(request, engine.limits.bytes, place, deadline), ""
         name = _chosen(engine, model, "image")
         told.model = name
         work = engine.translate(
@@ -123,7 +126,8 @@ def router(engine: Engine, uploads: body.Uploads) -> APIRouter:
         media = accept.chosen(request.headers.get("accept"), (*accept.FORMS, accept.ZIP))
         told = exchange.of(request)
         deadline = told.started + engine.limits.seconds
-        order = _order(await body.read(request, _ORDER_BYTES, uploads, deadline))
+        with uploads.place() as place:
+            order = _order(await body.read(request, _ORDER_BYTES, place, deadline))
         name = _chosen(engine, order.model, "noise")
         told.model = name
         label = None if order.label is None else str(order.label)
@@ -141,20 +145,10 @@ def router(engine: Engine, uploads: body.Uploads) -> APIRouter:
     return routes
 
 
-def named(engine: Engine, name: str) -> Served:
-    """The model of this name; raises UnknownModelError."""
-    if name not in engine.models:
-        raise UnknownModelError(
-            f"no model is called '{name[:100]}'{did_you_mean(name[:100], engine.models)}",
-            f"There {'are' if len(engine.models) > 1 else 'is'}: {', '.join(engine.models)}.",
-        )
-    return engine.models[name]
-
-
 def _chosen(engine: Engine, name: str | None, kind: str) -> str:
     """The model of a request: the named one, or the only one of this kind."""
     if name is not None:
-        return named(engine, name).name
+        return engine.served(name).name
     those = [served.name for served in engine.models.values() if served.description.kind == kind]
     if len(those) == 1:
         return those[0]
@@ -198,8 +192,8 @@ def _order(data: bytes) -> Order:
 
 def _quality(form: forms.Form, otherwise: int) -> int:
     text = form.fields.get("quality") or str(otherwise)
-    if not re.fullmatch(r"[0-9]{1,3}", text) or not 1 <= int(text) <= 100:
-        raise ProblemError(422, f"quality '{text[:40]}': not a number from 1 to 100")
+    if not re.fullmatch(r"[0-9]{1,9}", text):
+        raise ProblemError(422, f"quality '{text[:40]}': not a number")
     return int(text)
 
 

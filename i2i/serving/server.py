@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import signal
 import socket
 import sys
 import threading
+import time
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn
 
 import uvicorn
 
@@ -28,7 +30,10 @@ if TYPE_CHECKING:
     from i2i.serving.settings import Settings
 
 LogFormat = Literal["text", "json"]
-_BACKLOG: Final = 256
+_BACKLOG: Final = 128  # connections, which may all be there before the first of them is looked at
+_NOTICE: Final = 1.0  # seconds for which a server that will stop says that it is not ready, and still answers
+_TICK: Final = 0.05  # seconds between looks whether a second signal came
+_THREADS: Final = ("i2i-lane", "i2i-codec")
 _HEADERS: Final = 2**15  # bytes of a request's headers
 _KEPT: Final = 30  # seconds that a connection stays open for another request
 
@@ -44,7 +49,8 @@ def serve(
 ) -> None:
     """Serves the models until SIGTERM or Ctrl-C, then finishes what was accepted; `said` is told of the address.
 
-    given: models as in `open_models`. A second signal ends it at once. Raises I2IError.
+    given: models as in `open_models`. A second signal ends the process at once; so does the first where, at the end,
+    something is computed that nobody waits for any more. Raises I2IError.
     """
     with ExitStack() as stack:
         sockets = listen(settings.host, settings.port)
@@ -56,7 +62,10 @@ def serve(
         stack.enter_context(_logging(log_format))
         address = _address(settings.host, sockets[0].getsockname()[1])
         line = f"serving {', '.join(models)} on {address}{settings.root_path}"
-        Server(engine, settings, metrics, lambda: said(line)).run(sockets)
+        server = Server(engine, settings, metrics, lambda: said(line))
+        server.run(sockets)
+        if any(thread.name.startswith(_THREADS) for thread in threading.enumerate()):
+            _leave()  # Python would wait for them
 
 
 class Server(uvicorn.Server):
@@ -68,11 +77,12 @@ class Server(uvicorn.Server):
             self._app, http=Connection, ws="none", loop="asyncio", lifespan="off",
             log_config=None, access_log=False, server_header=False, proxy_headers=False,
             timeout_keep_alive=_KEPT, timeout_graceful_shutdown=round(engine.limits.seconds) + 1,
-            h11_max_incomplete_event_size=_HEADERS,
+            h11_max_incomplete_event_size=_HEADERS, backlog=_BACKLOG,
         )  # fmt: skip
         super().__init__(config)
         self._engine = engine
         self._ready = ready
+        self._notice = 0.0
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begins to answer, and says so."""
@@ -80,11 +90,21 @@ class Server(uvicorn.Server):
         self._ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Takes no more connections, and answers what was asked."""
+        """Says that it is not ready, then takes no more connections, and answers what was asked."""
         self._app.state.stopping = True
+        end = time.monotonic() + self._notice
+        while time.monotonic() < end and not self.force_exit:
+            await asyncio.sleep(_TICK)
+        finishing = asyncio.ensure_future(self._finish(sockets))
+        while not (self.force_exit or finishing.done()):
+            await asyncio.wait({finishing}, timeout=_TICK)
+        if self.force_exit:
+            _leave()
+        await finishing
+
+    async def _finish(self, sockets: list[socket.socket] | None) -> None:
         await super().shutdown(sockets)
-        if not self.force_exit:
-            await self._engine.drain()
+        await self._engine.drain()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -100,8 +120,18 @@ class Server(uvicorn.Server):
                 signal.signal(number, handler)
 
     def _end(self, number: int, frame: Any) -> None:
+        """SIGTERM leaves time to hear that the server is not ready; who presses Ctrl-C needs none."""
         self.force_exit = self.should_exit
         self.should_exit = True
+        self._notice = _NOTICE if number == signal.SIGTERM else 0.0
+
+
+def _leave() -> NoReturn:
+    """Ends the process without waiting for threads, which cannot be ended."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def listen(host: str, port: int) -> list[socket.socket]:

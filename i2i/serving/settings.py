@@ -12,7 +12,10 @@ from i2i.errors import I2IError
 
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _LEAST: Final = 16  # characters of a token: what is shorter can be tried out
-_ANY: Final = ("0.0.0.0", "::", "")
+_ANY: Final = ("0.0.0.0", "::")
+_NAME: Final = re.compile(r"[a-z0-9_]([a-z0-9._-]*[a-z0-9_])?")
+_PLACE: Final = re.compile(rf"({_NAME.pattern}|\[[0-9a-f:.]+\])(:[1-9][0-9]*)?")
+_PORTS: Final = {"http": 80, "https": 443}  # that a browser leaves out
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,8 @@ class Settings:
     root_path: str = ""
 
     def __post_init__(self) -> None:
+        if not self.host:
+            raise I2IError("--host is empty", "Give 127.0.0.1, or 0.0.0.0 for every address of this machine.")
         if self.token is None and not is_loopback(self.host):
             raise I2IError(
                 f"--host {self.host}: anyone who reaches this address could use the models",
@@ -45,14 +50,8 @@ class Settings:
                 f"the token must be at least {_LEAST} characters of ASCII without spaces",
                 "Make one: openssl rand -hex 32",
             )
-        for origin in self.origins:
-            parts = urlsplit(origin)
-            if (
-                parts.scheme not in ("http", "https")
-                or origin != f"{parts.scheme}://{parts.netloc}"
-                or not parts.netloc
-            ):
-                raise I2IError(f"--allow-origin {origin}: not an origin", "Give one like https://example.org")
+        object.__setattr__(self, "hosts", tuple(map(_host, self.hosts)))
+        object.__setattr__(self, "origins", tuple(map(_origin, self.origins)))
         if self.root_path and not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", self.root_path):
             raise I2IError(f"--root-path {self.root_path}: not a path", "Give one like /i2i")
 
@@ -62,7 +61,7 @@ class Settings:
         Where the server listens on every address, any number of one will do: a rebound name is a name.
         """
         host = host.lower().rstrip(".")
-        if host in LOOPBACK or host == self.host.lower() or host in (name.lower() for name in self.hosts):
+        if host in LOOPBACK or host == self.host.lower() or host in self.hosts:
             return True
         return self.host in _ANY and _is_address(host)
 
@@ -72,6 +71,30 @@ def is_loopback(host: str) -> bool:
     if host.lower() == "localhost":
         return True
     return _is_address(host) and ip_address(host).is_loopback
+
+
+def _host(given: str) -> str:
+    """A name or an address as requests have it; raises I2IError for what is none."""
+    host = given.lower().rstrip(".").removeprefix("[").removesuffix("]")
+    if not _is_address(host) and not _NAME.fullmatch(host):
+        raise I2IError(
+            f"--allow-host {given}: not a name",
+            "Give the name alone, without https:// and port, like images.example.org; beyond ASCII as xn--...",
+        )
+    return host
+
+
+def _origin(given: str) -> str:
+    """An origin as browsers send it; raises I2IError for what is none."""
+    text = given.lower()
+    try:
+        parts = urlsplit(text)
+        scheme, netloc, port = parts.scheme, parts.netloc, parts.port
+    except ValueError:  # brackets without an address, or a port that is none
+        scheme, netloc, port = "", "", None
+    if scheme not in _PORTS or text != f"{scheme}://{netloc}" or not _PLACE.fullmatch(netloc):
+        raise I2IError(f"--allow-origin {given}: not an origin", "Give one like https://example.org")
+    return f"{scheme}://{netloc.removesuffix(f':{port}') if port == _PORTS[scheme] else netloc}"
 
 
 def _is_address(host: str) -> bool:

@@ -14,11 +14,16 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from i2i.serving import exchange
+from i2i.serving.errors import TooLargeError
 from i2i.serving.problems import ProblemError
 
 LENGTH: Final = "Inference-Header-Content-Length"
 _TYPES: Final[dict[str, np.dtype[Any]]] = {"UINT8": np.dtype("<u1"), "FP32": np.dtype("<f4"), "INT64": np.dtype("<i8")}
-_KINDS: Final = {"u": "ui", "i": "ui", "f": "uif"}  # of a wanted type, and of what JSON may hold for it
+_WHOLE: Final = frozenset({int})  # no bool, which is one for Python
+_REAL: Final = frozenset({int, float})
+LISTED: Final = 2**20  # numbers that a body's JSON holds: more would hold up everyone else while they are read
+_BESIDE: Final = 1000  # commas that are not between those
 
 Array = NDArray[Any]
 
@@ -48,11 +53,14 @@ class Inference:
 def parse(body: bytes, length: str | None, wanted: Sequence[Tensor], given: str) -> Inference:
     """The request of a body for a model that takes `wanted` and gives the output `given`.
 
-    length: of the JSON, where bytes follow it. Raises ProblemError (400) with what is wrong.
+    length: of the JSON, where bytes follow it. Raises ProblemError (400) with what is wrong, and TooLargeError for more
+    than 2^20 numbers as JSON.
     """
-    if length is not None and not (length.isdecimal() and int(length[:20]) <= len(body)):
-        raise _wrong(f"{LENGTH} '{length[:40]}' is not a length of the body's JSON")
-    end = len(body) if length is None else int(length)
+    end = len(body) if length is None else exchange.length(length)
+    if end is None or end > len(body):
+        raise _wrong(f"{LENGTH} '{str(length)[:40]}' is not a length of the body's JSON")
+    if body.count(b",", 0, end) > LISTED + _BESIDE:
+        raise too_many("the request")
     try:
         request = json.loads(body[:end])
     except (ValueError, RecursionError):
@@ -64,6 +72,13 @@ def parse(body: bytes, length: str | None, wanted: Sequence[Tensor], given: str)
         raise _wrong("id: not a string")
     inputs = _inputs(request["inputs"], memoryview(body)[end:], {tensor.name: tensor for tensor in wanted})
     return Inference(inputs, identity, _binary_output(request, given))
+
+
+def too_many(what: str) -> TooLargeError:
+    """That a request or an answer has more numbers than are read or written as JSON."""
+    return TooLargeError(
+        f"{what} has more than {LISTED:,} numbers as JSON", "Use the protocol's extension for binary tensor data."
+    )
 
 
 def answer(output: Array, name: str, model: str, request: Inference) -> tuple[bytes, int | None]:
@@ -142,27 +157,43 @@ def _binary(item: Mapping[str, Any], tensor: Tensor, data: bytes) -> Array:
 
 
 def _listed(item: Mapping[str, Any], tensor: Tensor) -> Array:
+    """The array of JSON's lists, of which NumPy sees none before each value is known to be a number."""
     shape, kind = _shape(item, tensor), _TYPES[tensor.datatype]
-    try:
-        found = np.asarray(item.get("data"))
-    except (ValueError, OverflowError):
-        raise _wrong(f"{tensor.name}: data is ragged, or deeper than an array") from None
-    if found.dtype.kind not in _KINDS[kind.kind] or found.size != math.prod(shape):
-        raise _wrong(f"{tensor.name}: data is not {math.prod(shape)} numbers, as its shape {list(shape)} says")
-    if found.ndim > 1 and found.shape != shape:
-        raise _wrong(f"{tensor.name}: data of shape {list(found.shape)}, and its shape says {list(shape)}")
+    values = _flat(item.get("data"), shape, tensor)
+    if not {type(value) for value in values} <= (_REAL if kind.kind == "f" else _WHOLE):
+        raise _wrong(f"{tensor.name}: data has a value that is no number of {tensor.datatype}")
     if kind.kind != "f":
         info = np.iinfo(kind)
-        if found.min() < info.min or found.max() > info.max:
+        if min(values) < info.min or max(values) > info.max:
             raise _wrong(f"{tensor.name}: a value is out of the range of {tensor.datatype}")
-    with np.errstate(over="ignore"):  # what becomes infinite is found below
-        return _finite(found.astype(kind).reshape(shape), tensor)
+    try:
+        with np.errstate(over="ignore"):  # what becomes infinite is found below
+            return _finite(np.array(values, kind).reshape(shape), tensor)
+    except OverflowError:  # a whole number that no float comes near
+        raise _infinite(tensor) from None
+
+
+def _flat(data: Any, shape: tuple[int, ...], tensor: Tensor) -> list[Any]:
+    """The values of a flat list, or of lists nested as the shape says."""
+    nested = isinstance(data, list) and bool(data) and isinstance(data[0], list)
+    values = [data]
+    for side in shape if nested else (math.prod(shape),):
+        if not all(isinstance(value, list) and len(value) == side for value in values):
+            raise _wrong(
+                f"{tensor.name}: data is not {math.prod(shape)} numbers, flat or nested as its shape {list(shape)} says"
+            )
+        values = [each for value in values for each in value]
+    return values
 
 
 def _finite(values: Array, tensor: Tensor) -> Array:
     if values.dtype.kind == "f" and not np.isfinite(values).all():
-        raise _wrong(f"{tensor.name}: a value is not a finite number")
+        raise _infinite(tensor)
     return values
+
+
+def _infinite(tensor: Tensor) -> ProblemError:
+    return _wrong(f"{tensor.name}: a value is not a finite number")
 
 
 def _wrong(what: str) -> ProblemError:

@@ -33,8 +33,8 @@ def of_pictures(translator: Translator, narrow: Translator | None, size: tuple[i
         runner = translator if wide or narrow is None else narrow
         return runner.pictures(images, flatten=flatten)
 
-    key = "pictures", size, flatten
-    return Group(key, translator.batch(height, width), run, narrow is not None, width * height > LARGE)
+    key, scale = ("pictures", size, flatten), translator.description.scale
+    return Group(key, translator.batch(height, width), run, narrow is not None, width * height * scale**2 > LARGE)
 
 
 def of_noise(generator: Generator) -> Group:

@@ -66,6 +66,8 @@ def test_an_unknown_label_is_refused_with_the_known_ones(tmp_path: Path, models:
         I2IError, match=r"label 'ona': unknown, did you mean 'one'\?\n  .*: nought, one, two; or 0 to 2\."
     ):
         generator(1, label="ona")
+    with pytest.raises(I2IError, match="label '11111"):
+        generator(1, label="1" * 5000)
     for label in (3, -1, "3", "-1", "", "²"):
         with pytest.raises(I2IError, match=f"label '{label}': unknown"):
             generator(1, label=label)

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -20,14 +21,20 @@ PATIENCE = 60.0  # seconds to start or to stop, on a machine that is busy with o
 class Command:
     """`i2i serve WORDS` on a free port of this machine, ready to answer; ended where the `with` block ends."""
 
-    def __init__(self, folder: Path, *words: str | Path, env: dict[str, str] | None = None) -> None:
-        self._said = folder / "serve.log"
+    def __init__(
+        self,
+        folder: Path,
+        *words: str | Path,
+        env: dict[str, str] | None = None,
+        program: Sequence[str] = ("-m", "i2i"),
+    ) -> None:
+        self._said, self._printed = folder / "serve.log", folder / "serve.out"
         kept = {name: value for name, value in os.environ.items() if not name.startswith("I2I_")}
-        command = [sys.executable, "-m", "i2i", "serve", *map(str, words), "--port", "0"]
+        command = [sys.executable, *program, "serve", *map(str, words), "--port", "0"]
         self.started = time.perf_counter()
-        with self._said.open("wb") as log:
+        with self._said.open("wb") as log, self._printed.open("wb") as out:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**kept, **(env or {})}, cwd=folder
+                command, stdin=subprocess.DEVNULL, stdout=out, stderr=log, env={**kept, **(env or {})}, cwd=folder
             )
         try:
             self.host, self.port = self._address()
@@ -53,8 +60,13 @@ class Command:
 
     @property
     def said(self) -> str:
-        """All that it wrote to stdout and stderr so far."""
+        """All that it wrote to stderr so far."""
         return self._said.read_text(encoding="utf-8", errors="replace")
+
+    @property
+    def printed(self) -> str:
+        """All that it wrote to stdout so far."""
+        return self._printed.read_text(encoding="utf-8", errors="replace")
 
     @property
     def alive(self) -> bool:
@@ -81,13 +93,13 @@ class Command:
         finally:
             connection.close()
 
-    def terminate(self) -> None:
-        """Asks it to stop, as a service manager does."""
-        self._process.send_signal(signal.SIGTERM)
+    def terminate(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """Asks it to stop, as a service manager does, or as Ctrl-C with SIGINT."""
+        self._process.send_signal(number)
 
-    def stop(self) -> int:
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Asks it to stop, and waits: its exit status."""
-        self.terminate()
+        self.terminate(number)
         try:
             return self._process.wait(PATIENCE)
         except subprocess.TimeoutExpired:

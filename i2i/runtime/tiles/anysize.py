@@ -7,6 +7,7 @@ import mmap
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Final, Literal, final
 
 import numpy as np
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from i2i.runtime.strips.rows import Source
 
 Tile = int | Literal["auto", "off"]
+_REMEMBERED: Final = 256  # sizes of which it is known whether they fit
 _SHARE: Final = 0.5  # of the free memory, for a run on a whole image
 _UNKNOWN: Final = 1024  # bytes for each pixel, of a model that cannot be looked into
 _HINT: Final = "Leave out --tile off, or use another --device."
@@ -47,6 +49,7 @@ class AnySize:
         self._tile: Tile = tile
         self._path = Path(session.name).absolute()
         self._decided: dict[tuple[int, int, int], bool] = {}  # of so many images of that size, whether at once
+        self._deciding = Lock()
 
     def __call__(self, pixels: Pixels) -> Pixels:
         """Images `[N, H, W, C]` to `[N, H*scale, W*scale, C]`; raises OutOfMemoryError."""
@@ -57,7 +60,7 @@ class AnySize:
             except (OutOfMemoryError, MemoryError) as error:
                 if self._tile == "off":
                     raise OutOfMemoryError(f"{width} x {height} pixels do not fit into memory", _HINT) from error
-                self._decided[images, *self._padded(height, width)] = False
+                self._remember((images, *self._padded(height, width)), False)
         return np.stack([np.concatenate(list(self._pieces(ArraySource(image)))) for image in pixels])
 
     def rows(self, source: Source) -> Iterator[Pixels]:
@@ -111,9 +114,17 @@ class AnySize:
         if self._tile == "off":
             return True
         size = images, tall, wide
-        if size not in self._decided:
-            self._decided[size] = self._fits(images * tall * wide)
-        return self._decided[size]
+        with self._deciding:
+            known = self._decided.get(size)
+        return self._remember(size, self._fits(images * tall * wide)) if known is None else known
+
+    def _remember(self, size: tuple[int, int, int], fits: bool) -> bool:
+        """Keeps a decision, and as many of the last ones as are kept: a server's sizes are chosen by strangers."""
+        with self._deciding:
+            self._decided[size] = fits
+            while len(self._decided) > _REMEMBERED:
+                del self._decided[next(iter(self._decided))]
+        return fits
 
     def _fits(self, pixels: int) -> bool:
         memory = self._session.description.memory

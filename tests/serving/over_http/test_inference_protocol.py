@@ -2,13 +2,19 @@
 
 import gzip
 import json
+import threading
+import tracemalloc
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 from i2i import noise
+from i2i.serving import wire
 from i2i.serving.limits import Limits
+from i2i.serving.problems import ProblemError
+from i2i.serving.wire import Tensor
 
 LENGTH = "Inference-Header-Content-Length"
 IMAGE = np.arange(2 * 3 * 4 * 3, dtype=np.uint8).reshape(2, 3, 4, 3)
@@ -119,6 +125,9 @@ def test_a_body_may_be_packed_and_not_beyond_the_limit(client, serving):
         asked(data=None),
         asked(data=[[1, 2], [3]]),
         asked(data=["a"] * 72),
+        asked(data=[1] * 71 + [[1]]),
+        asked(data=[[1] * 3] * 24),
+        asked(data={"0": 1}),
         asked(data=[1.5] * 72),
         asked(data=[True] * 72),
         asked(data=[256] * 72),
@@ -138,7 +147,7 @@ def test_a_wrong_request_is_refused(client, request_):
     assert refused(client.post(INFER, json=request_))
 
 
-@pytest.mark.parametrize("length", ["-1", "x", "99999999", "9" * 30, "1e3", ""])
+@pytest.mark.parametrize("length", ["-1", "x", "99999999", "9" * 30, "0" * 5000, "1e3", ""])
 def test_a_wrong_length_is_refused(client, length):
     refused(client.post(INFER, content=json.dumps(asked()), headers={LENGTH: length}))
 
@@ -146,6 +155,70 @@ def test_a_wrong_length_is_refused(client, length):
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe", b"[" * 100_000, b'{"inputs": ' + b"9" * 5000 + b"}"])
 def test_what_is_no_json_is_refused(client, body):
     refused(client.post(INFER, content=body))
+
+
+def test_a_long_word_among_short_ones_takes_no_more_memory_than_it_has():
+    """NumPy would give each of them the room of the longest."""
+    tensor = Tensor("image", "UINT8", (-1, -1, -1, 3))
+    body = json.dumps(asked(shape=[1, 100, 100, 3], data=["a" * 20_000] + ["b"] * 29_999)).encode()
+    tracemalloc.start()
+    try:
+        with pytest.raises(ProblemError, match="no number of UINT8"):
+            wire.parse(body, None, [tensor], "output")
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most < 20 * len(body)
+
+
+def test_more_numbers_than_json_is_for_are_sent_as_bytes(client):
+    side = 600
+    values = np.full((1, side, side, 3), 7, np.uint8)
+    as_json = asked(shape=list(values.shape), data=values.ravel().tolist())
+    assert "binary" in refused(client.post(INFER, json=as_json), 413)
+    head = asked(shape=list(values.shape), parameters={"binary_data_size": values.size})
+    del head["inputs"][0]["data"]
+    for binary in (False, True):
+        text = json.dumps({**head, "parameters": {"binary_data_output": binary}}).encode()
+        response = client.post(INFER, content=text + values.tobytes(), headers={LENGTH: str(len(text))})
+        if binary:
+            assert response.content.endswith((255 - values).tobytes())
+        else:
+            assert "binary" in refused(response, 413)
+
+
+def test_a_request_keeps_its_place_until_its_answer_is_ready(serving, monkeypatch):
+    """However small it comes, packed bodies become large."""
+    began, go = threading.Event(), threading.Event()
+    parse = wire.parse
+
+    def held(*inputs):
+        began.set()
+        assert go.wait(20)
+        return parse(*inputs)
+
+    packed, headers = gzip.compress(json.dumps(asked()).encode()), {"Content-Encoding": "gzip"}
+    monkeypatch.setattr(wire, "parse", held)
+    with serving(Limits(uploads=1, seconds=20)) as client, ThreadPoolExecutor(1) as pool:
+        try:
+            first = pool.submit(client.post, INFER, content=packed, headers=headers)
+            assert began.wait(20)
+            second = client.post(INFER, content=packed, headers=headers)
+        finally:
+            go.set()
+        assert "uploads" in refused(second, 429)
+        assert first.result().status_code == 200
+        assert client.post(INFER, content=packed, headers=headers).status_code == 200
+
+
+def test_reading_tensors_counts_as_the_requests_time(serving, monkeypatch):
+    go = threading.Event()
+    monkeypatch.setattr(wire, "parse", lambda *inputs: go.wait(20))
+    with serving(Limits(seconds=0.3)) as client:
+        try:
+            assert "in time" in refused(client.post(INFER, json=asked()), 504)
+        finally:
+            go.set()
 
 
 def test_bytes_left_over_are_refused(client):

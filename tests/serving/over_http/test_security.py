@@ -123,7 +123,7 @@ def test_every_answer_has_the_headers(client, photo):
         assert "server" not in answer.headers
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.4", "example.org", ""])
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.4", "example.org"])
 def test_other_addresses_need_a_token(host):
     with pytest.raises(I2IError, match="--token-file"):
         Settings(host=host)
@@ -138,6 +138,15 @@ def test_other_addresses_need_a_token(host):
         {"origins": ("example.org",)},
         {"origins": ("https://example.org/",)},
         {"origins": ("*",)},
+        {"origins": ("https://[evil",)},
+        {"origins": ("https://example.org:port",)},
+        {"origins": ("https://me@example.org",)},
+        {"origins": ("https://b\u00fccher.example",)},
+        {"hosts": ("https://example.org",)},
+        {"hosts": ("example.org:443",)},
+        {"hosts": ("",)},
+        {"host": ""},
+        {"host": "", "token": TOKEN},
         {"root_path": "i2i"},
         {"root_path": "/i2i/"},
     ],
@@ -157,3 +166,26 @@ def test_names_in_headers_cannot_end_them(client, photo):
     assert answer.status_code == 200
     assert "x-evil" not in answer.headers
     assert answer.headers["content-disposition"].isascii()
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ("https://Good.Example", "https://good.example"),
+        ("HTTPS://good.example:443", "https://good.example"),
+        ("http://good.example:80", "http://good.example"),
+        ("http://good.example:443", "http://good.example:443"),
+        ("https://[::1]:8443", "https://[::1]:8443"),
+    ],
+)
+def test_an_origin_is_known_as_browsers_write_it(given, sent):
+    assert Settings(origins=(given,)).origins == (sent,)
+
+
+@pytest.mark.parametrize("given", ["Images.Example.org", "images.example.org."])
+def test_a_name_is_known_however_it_was_given(given):
+    assert Settings(hosts=(given,)).knows("images.example.org")
+
+
+def test_an_address_is_a_name_with_and_without_brackets():
+    assert Settings(hosts=("[fe80::1]",)).knows("fe80::1")

@@ -1,16 +1,14 @@
-"""The server's connections: slow and rude clients, limits while bodies are read, addresses, and how it stops."""
+"""The server: rude clients and those that go away, addresses, and how it stops."""
 
 import asyncio
-import io
+import runpy
 import socket
 import threading
 import time
-from contextlib import suppress
+from pathlib import Path
 
 import httpx
-import numpy as np
 import pytest
-from PIL import Image
 
 from i2i.errors import I2IError
 from i2i.serving import connection
@@ -21,125 +19,8 @@ from i2i.serving.models import open_models
 from i2i.serving.server import listen
 from i2i.serving.settings import Settings
 
-
-def address(client):
-    return client.base_url.host, client.base_url.port
-
-
-def exchange(client, *pieces, pause=0.0):
-    """What comes back when the pieces are sent, until the server closes."""
-    with socket.create_connection(address(client), 20) as other:
-        for piece in pieces:
-            other.sendall(piece)
-            time.sleep(pause)
-        return b"".join(iter(lambda: other.recv(65536), b""))
-
-
-def head(method, path, *more, length=None):
-    lines = [f"{method} {path} HTTP/1.1", "Host: localhost", *more]
-    lines += [] if length is None else [f"Content-Length: {length}"]
-    return ("\r\n".join(lines) + "\r\n\r\n").encode()
-
-
-def test_headers_that_never_end_are_given_up(serving, monkeypatch):
-    monkeypatch.setattr(connection, "_HEADERS", 0.3)
-    with serving() as client:
-        assert exchange(client, b"GET / HTTP/1.1\r\nHost: local") == b""
-        assert exchange(client) == b""
-        with socket.create_connection(address(client), 20) as other:  # on a connection that was used before
-            other.sendall(head("GET", "/v2"))
-            assert other.recv(65536).startswith(b"HTTP/1.1 200")
-            time.sleep(0.1)
-            other.sendall(b"GET /v2 HT")
-            for _ in range(3):  # the rest of the answer, if it came in pieces, and then the end
-                rest = other.recv(65536)
-            assert rest == b""
-        assert client.get("/v2").status_code == 200
-
-
-def test_a_body_that_comes_too_slowly_is_given_up(serving, monkeypatch):
-    monkeypatch.setattr("i2i.serving.body._PATIENCE", 0.3)
-    with serving() as client:
-        answer = exchange(client, head("POST", "/v1/translate", length=10_000), b"x" * 10)
-        assert answer.startswith(b"HTTP/1.1 408")
-        assert b"connection: close" in answer.lower()
-
-
-def test_the_time_of_a_request_begins_with_it(serving):
-    with serving(Limits(seconds=0.3)) as client:
-        assert exchange(client, head("POST", "/v1/translate", length=10_000), b"x" * 10).startswith(b"HTTP/1.1 408")
-
-
-def test_what_is_refused_is_not_read_for_ever(serving, monkeypatch):
-    monkeypatch.setattr(connection, "_LINGER", 0.3)
-    with serving(Limits(bytes=1000, seconds=20)) as client:
-        with socket.create_connection(address(client), 20) as other:
-            other.sendall(head("POST", "/v1/translate", "Transfer-Encoding: chunked"))
-            began = time.monotonic()
-            with pytest.raises(OSError):  # noqa: PT011  (whether the pipe breaks or the connection is reset)
-                while time.monotonic() - began < 15:
-                    other.sendall(b"400\r\n" + bytes(0x400) + b"\r\n")
-        assert client.get("/v2").status_code == 200
-
-
-def test_a_connection_goes_on_after_a_refused_body(serving, photo, monkeypatch):
-    monkeypatch.setattr(connection, "_LINGER", 0.3)
-    with serving(Limits(bytes=1000, seconds=20)) as client, socket.create_connection(address(client), 20) as other:
-        other.sendall(head("POST", "/v1/translate", length=2000) + bytes(500))
-        assert other.recv(65536).startswith(b"HTTP/1.1 413")
-        other.sendall(bytes(1500))
-        time.sleep(0.6)
-        other.sendall(head("POST", "/v1/translate", "Connection: close", length=len(photo)) + photo)
-        assert b"HTTP/1.1 200" in b"".join(iter(lambda: other.recv(65536), b""))
-
-
-def test_a_length_that_is_too_large_is_refused_before_the_body_is_sent(serving):
-    with serving(Limits(bytes=1000, seconds=20)) as client, socket.create_connection(address(client), 20) as other:
-        other.sendall(head("POST", "/v1/translate", "Expect: 100-continue", length=10**12))
-        assert other.recv(65536).startswith(b"HTTP/1.1 413")
-
-
-def test_too_many_uploads_at_once_are_told_to_come_back(serving):
-    with serving(Limits(uploads=1, seconds=20)) as client, socket.create_connection(address(client), 20) as other:
-        other.sendall(head("POST", "/v1/translate", length=10**6) + bytes(10**5))
-        answer = None
-        for _ in range(200):  # until the server has read so much of it
-            answer = client.post("/v1/translate", content=bytes(10**5))
-            if answer.status_code == 429:
-                break
-            time.sleep(0.02)
-        assert answer.status_code == 429
-        assert int(answer.headers["retry-after"]) >= 1
-        assert client.post("/v1/translate", content=b"small").status_code == 415
-
-
-def test_a_client_that_takes_no_answer_is_given_up(serving, monkeypatch):
-    monkeypatch.setattr(connection, "_STALLED", 0.3)
-    buffer = io.BytesIO()
-    Image.fromarray(np.random.default_rng(0).integers(0, 256, (1500, 1500, 3), np.uint8)).save(buffer, "BMP")
-    body = buffer.getvalue()
-    with serving() as client, socket.socket() as other:
-        other.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        other.settimeout(20)
-        other.connect(address(client))
-        other.sendall(head("POST", "/v1/translate", "Accept: image/bmp", length=len(body)) + body)
-        time.sleep(2.5)
-        received = 0
-        with suppress(ConnectionResetError):
-            while piece := other.recv(65536):
-                received += len(piece)
-        assert received < len(body)
-        assert client.get("/v2").status_code == 200
-
-
-def test_one_that_waits_makes_room_where_connections_are_many(serving, monkeypatch):
-    monkeypatch.setattr(connection, "_MOST", 3)
-    with serving() as client:
-        others = [socket.create_connection(address(client), 20) for _ in range(6)]
-        assert client.get("/v2").status_code == 200
-        assert others[0].recv(10) == b""
-        for other in others:
-            other.close()
+RAW = runpy.run_path(str(Path(__file__).with_name("raw.py")))
+address, exchange, head = (RAW[name] for name in ("address", "exchange", "head"))
 
 
 @pytest.mark.parametrize(

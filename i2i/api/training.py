@@ -128,9 +128,10 @@ def resume(
     with joined(config.device) as world:
         report_run(run.path)
         with _playing(run, world, observer, watch):
+            course = Course(entry, manifest, config, observer, run, world)
             if world.first and typed is not None:
                 run.note(resumed=[*run.facts().get("resumed", []), typed])
-            return Course(entry, manifest, config, observer, run, world).follow(run)
+            return course.follow(run)
 
 
 @contextmanager

@@ -30,8 +30,8 @@ def thinned(curve: Curve, most: int = POINTS) -> Curve:
 
 def chart(title: str, curves: Mapping[str, Curve], *, marked: tuple[float, float] | None = None, unit: str = "") -> str:
     """The curves in one chart with a legend; what is no finite number leaves a gap. marked: a point with a ring."""
-    finite = {name: [point for point in curve if math.isfinite(point[1])] for name, curve in curves.items()}
-    finite = {name: curve for name, curve in finite.items() if curve}
+    pieces = {name: _pieces(curve) for name, curve in curves.items()}
+    finite = {name: [point for piece in parts for point in piece] for name, parts in pieces.items() if parts}
     if not finite:
         return ""
     steps = [step for curve in finite.values() for step, _ in curve]
@@ -63,14 +63,15 @@ def chart(title: str, curves: Mapping[str, Curve], *, marked: tuple[float, float
             for step, anchor in ((first, "start"), ((first + last) / 2, "middle"), (last, "end"))
         ),
     ]
-    for number, curve in enumerate(finite.values()):
-        points = " ".join(f"{across(step):.1f},{down(value):.1f}" for step, value in thinned(curve))
-        if len(curve) == 1:
-            parts.append(
-                f'<circle class="c{number % 6}" r="3" cx="{points.split(",")[0]}" cy="{points.split(",")[1]}"/>'
-            )
-        else:
-            parts.append(f'<polyline class="c{number % 6}" points="{points}"/>')
+    for number, name in enumerate(finite):
+        most = max(2, POINTS // len(pieces[name]))
+        for piece in pieces[name]:
+            points = [f"{across(step):.1f},{down(value):.1f}" for step, value in thinned(piece, most)]
+            if len(points) == 1:
+                x, _, y = points[0].partition(",")
+                parts.append(f'<circle class="c{number % 6}" r="2" cx="{x}" cy="{y}"/>')
+            else:
+                parts.append(f'<polyline class="c{number % 6}" points="{" ".join(points)}"/>')
     if marked is not None and first <= marked[0] <= last and low <= marked[1] <= high:
         parts.append(f'<circle class="best" r="5" cx="{across(marked[0]):.1f}" cy="{down(marked[1]):.1f}"/>')
     parts.append("</svg>")
@@ -78,6 +79,17 @@ def chart(title: str, curves: Mapping[str, Curve], *, marked: tuple[float, float
     scale = ", logarithmic" if logarithmic else ""
     said = f"{escape(title)}{f', {escape(unit)}' if unit else ''}{scale}"
     return f'<figure><figcaption>{said}</figcaption><ul class="legend">{legend}</ul>{"".join(parts)}</figure>'
+
+
+def _pieces(curve: Curve) -> list[Curve]:
+    """The stretches of a curve between values that are no finite numbers."""
+    found: list[Curve] = [[]]
+    for point in curve:
+        if math.isfinite(point[1]):
+            found[-1].append(point)
+        elif found[-1]:
+            found.append([])
+    return [piece for piece in found if piece]
 
 
 def _spoken(title: str, curves: Mapping[str, Curve], unit: str) -> str:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from i2i.errors import I2IError, RunError
 from i2i.report.sections import length
-from i2i.report.told import last_step
+from i2i.report.told import is_right, last_step
 from i2i.training.run import Run, runs
+from i2i.training.standing import standing
 
 Order = Literal["time", "score", "name"]
-_LOWER: Final = ("mae", "kid_efficientnet", "kid", "fid", "lpips", "swd")  # metrics of which less is better
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class Row:
     validation: float | None
     test: float | None
     started: str
+    higher_is_better: bool = True
 
     def shown(self) -> tuple[str, ...]:
         """As text."""
@@ -57,9 +58,14 @@ def listed(root: Path, order: Order | str = "time") -> tuple[list[Row], list[str
     rows, damaged = [], []
     for run in runs(root):
         try:
-            rows.append(_row(run, run.facts()))
+            facts = run.facts()
         except RunError as error:
             damaged.append(error.message)
+            continue
+        if wrong := [name for name, fact in facts.items() if not is_right(name, fact)]:
+            damaged.append(f"{run.path / 'run.json'}: '{wrong[0]}' is damaged")
+            continue
+        rows.append(_row(run, facts))
     if order == "score":
         rows.sort(key=lambda row: (row.metric or "~", row.validation is None, _badness(row)))
     elif order == "time":
@@ -83,19 +89,20 @@ def _row(run: Run, facts: Mapping[str, Any]) -> Row:
     return Row(
         name=run.path.name,
         plugin=str(facts.get("plugin", "?")),
-        state=str(facts.get("state", "?")),
+        state=standing(facts),
         step=step if isinstance(step, int) else last_step(run),
         length=length(facts),
         metric=metric,
         validation=_number(best.get("score")) if isinstance(best, dict) else None,
         test=_number(model.get(metric)) if isinstance(model, dict) else None,
         started=str(facts.get("started", "")),
+        higher_is_better=not isinstance(best, dict) or bool(best.get("higher_is_better", True)),
     )
 
 
 def _badness(row: Row) -> float:
     value = row.validation or 0.0
-    return value if row.metric in _LOWER else -value
+    return -value if row.higher_is_better else value
 
 
 def _number(value: object) -> float | None:

@@ -46,7 +46,7 @@ def card(run: Run) -> str:
     matter = yaml.safe_dump(_matter(told, said), sort_keys=False, allow_unicode=True)
     parts = [
         f"---\n{_LICENCE}\n{matter}---\n",
-        f"# {told.name}\n",
+        f"# {_plain(told.name)}\n",
         _about(told, said),
         "## Training data\n",
         f"{_plain(told.facts.get('data', 'Not known.') if said is None else said.training)}\n",
@@ -134,13 +134,18 @@ def _limits(said: Description | None) -> str:
 
 
 def _use(said: Description | None) -> str:
+    gives = "`[N, H, W, C]`"
     if said is not None and said.kind == "noise":
-        command, python, inside = "i2i generate model.onnx", _GENERATE, "`noise`, float32 `[N, Z]`"
+        command, python, inside = "i2i generate model.onnx", _GENERATE, f"`noise`, float32 `[N, {said.noise}]`"
+        if said.classes:
+            inside += f", and `label`, int64 `[N]`, the number of one of: {_plain(', '.join(said.classes))}"
     else:
         command, python, inside = "i2i translate input.png -m model.onnx", _TRANSLATE, "`image`, uint8 `[N, H, W, C]`"
+        if said is not None and said.scale > 1:
+            gives = f"`[N, H*{said.scale}, W*{said.scale}, C]`"
     return (
         f"    {command}\n\n```python\n{python}```\n\nWithout i2i, any onnxruntime does: the file takes {inside}, and "
-        "gives `output`, uint8 `[N, H, W, C]`.\n"
+        f"gives `output`, uint8 {gives}.\n"
     )
 
 

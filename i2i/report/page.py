@@ -31,11 +31,10 @@ def page(told: Told, *, version: str = "", live: bool = False) -> str:
     policy = f"default-src 'none'; img-src data:; style-src '{_hash(style)}'; script-src '{_hash(script)}'"
     if live:
         policy += "; connect-src 'self'"
-    body = "".join(
+    heading, *parts = [
         part(told)
         for part in (
             sections.heading,
-            sections.missing,
             sections.scores,
             sections.diagnosis,
             sections.over_time,
@@ -44,7 +43,8 @@ def page(told: Told, *, version: str = "", live: bool = False) -> str:
             sections.export,
             sections.environment,
         )
-    )
+    ]
+    body = "".join([heading, sections.missing(told), *parts])  # the others find out what is missing
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'

@@ -26,12 +26,15 @@ function keep() {
   const shown = document.querySelector(".frames figure:not([hidden])");
   const last = slider && slider.value === slider.max;
   const open = [...document.querySelectorAll("details[open]")].map((each) => each.id);
-  const now = { scroll: scrollY, open, step: shown && !last ? shown.dataset.step : undefined };
+  const focused = document.activeElement && document.activeElement.closest("[id]");
+  const now = { scroll: scrollY, open, focus: focused ? focused.id : undefined, step: shown && !last ? shown.dataset.step : undefined };
   try { sessionStorage.setItem(key, JSON.stringify(now)); } catch { /* a page may be without storage */ }
 }
 
 wire();
 for (const each of kept.open || []) { const found = document.getElementById(each); if (found) found.open = true; }
+const focused = kept.focus && document.getElementById(kept.focus);
+if (focused) (focused.querySelector("summary") || focused).focus({ preventScroll: true });
 if (kept.scroll) scrollTo(0, kept.scroll);
 
 const running = document.body.dataset.running === "true";

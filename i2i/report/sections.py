@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from html import escape
@@ -10,17 +11,22 @@ from typing import TYPE_CHECKING, Any, Final
 
 from i2i.report.curves import chart
 from i2i.report.pictures import chosen, source
+from i2i.training.standing import played
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from i2i.evaluated import Evaluated, Figure
     from i2i.report.told import Told
 
 _STATES: Final = {
     "running": "is being trained",
+    "killed": "was killed or lost its machine, and can be gone on with",
     "interrupted": "was interrupted, and can be gone on with",
     "failed": "has failed",
     "finished": "is finished",
 }
+_TRAIN: Final = ("i2i", "train")
 _LOOKED_AT: Final = ("signs", "accuracy", "augment", "lr", "images_per_second")
 
 
@@ -33,7 +39,7 @@ def heading(told: Told) -> str:
         ("Data", facts.get("data", "not known yet")),
         ("Command", facts.get("command")),
         ("Then", "\n".join(map(str, facts.get("resumed", [])))),
-        ("Again", f"i2i train {facts.get('plugin', 'PLUGIN')} --config {told.run.config}" if told.config else None),
+        ("Again", shlex.join([*_TRAIN, str(facts.get("plugin")), "--config", str(told.run.config.absolute())])),
         ("Began", _time(facts.get("started"))),
         ("Lasted", length(facts)),
         ("Steps", steps(told)),
@@ -77,7 +83,7 @@ def over_time(told: Told) -> str:
     """The same validation images at different steps, under a slider."""
     best = told.facts.get("best")
     at = [i for i, (step, _) in enumerate(told.samples) if isinstance(best, dict) and step == best.get("step")]
-    shown = [(step, found) for step, path in chosen(told.samples, {*at}) if (found := source(path)) is not None]
+    shown = [(step, found) for step, path in chosen(told.samples, {*at}) if (found := _picture(told, path))]
     if not shown:
         return _section("pictures", "The same images over time", "<p>There are no pictures yet.</p>")
     marks = {step: " (best)" for step, _ in (told.samples[i] for i in at)}
@@ -102,8 +108,7 @@ def extremes(told: Told) -> str:
         return ""
     parts = []
     for what, names in (("Worst", found.worst), ("Best", found.best)):
-        data = source(told.run.evaluation / f"{what.lower()}.png")
-        if data is not None:
+        if names and (data := _picture(told, told.run.evaluation / f"{what.lower()}.png")):
             alt = f"{what.lower()} images by {found.by}: {', '.join(names)}"
             parts.append(f'<figure><figcaption>{what}</figcaption><img alt="{escape(alt)}" src="{data}"></figure>')
     said = f"Of {found.images} {escape(found.split)} images, by {escape(found.by)}."
@@ -144,10 +149,11 @@ def export(told: Told) -> str:
     rows = "".join(
         f"<tr><th>{escape(name)}</th><td>{escape(said.precision)}</td><td>{size(told.run.path / name)}</td>"
         f"<td>{said.parity.largest} of 255 at most, {said.parity.differing:.2g} of all values differ "
-        f"({said.parity.cases} cases){f'; {said.loss.psnr:.1f} dB to fp32' if said.loss else ''}</td></tr>"
+        f"({said.parity.cases} cases){f'; {said.loss.psnr:.1f} dB to fp32' if said.loss else ''}</td>"
+        f"<td><code>{escape(said.digest[:16])}</code></td></tr>"
         for name, said in told.models.items()
     )
-    first = next(iter(told.models.values()))
+    first = told.models.get(told.run.model.name) or next(iter(told.models.values()))
     about = [
         ("Takes", f"{first.channels_in} channels" if first.kind == "image" else f"{first.noise} numbers of noise"),
         ("Trained at", f"{first.trained_size} px"),
@@ -155,9 +161,8 @@ def export(told: Told) -> str:
         ("Classes", ", ".join(first.classes)),
         ("Batch statistics", first.batch_statistics),
         ("Dropout", first.dropout),
-        ("Digest", first.digest),
     ]
-    head = "<tr><th>File</th><th>Precision</th><th>Size</th><th>Parity with the network</th></tr>"
+    head = "<tr><th>File</th><th>Precision</th><th>Size</th><th>Parity with the network</th><th>Digest</th></tr>"
     return _section("export", "Exported files", f'<div class="wide"><table>{head}{rows}</table></div>{_list(about)}')
 
 
@@ -182,12 +187,8 @@ def missing(told: Told) -> str:
 
 def length(facts: Mapping[str, Any]) -> str | None:
     """How long the run took, or has been going on."""
-    try:
-        began = datetime.fromisoformat(str(facts["started"]))
-        seconds = (datetime.fromisoformat(str(facts["ended"])) - began).total_seconds()
-    except (KeyError, ValueError, TypeError):
-        return None
-    return str(timedelta(seconds=round(max(0.0, seconds))))
+    seconds = played(facts)
+    return None if seconds is None else str(timedelta(seconds=round(seconds)))
 
 
 def steps(told: Told) -> str | None:
@@ -259,6 +260,14 @@ def _figure(figure: Figure | None, *, signed: bool = False) -> str:
     form = "+.4g" if signed else ".4g"
     interval = f" <small>({figure.low:{form}} to {figure.high:{form}})</small>" if figure.low is not None else ""
     return f"{figure.value:{form}}{interval}"
+
+
+def _picture(told: Told, path: Path) -> str | None:
+    """A picture's address; what cannot be read is named among what is missing."""
+    found = source(path)
+    if found is None:
+        told.missing.append(f"{path}: cannot be read")
+    return found
 
 
 def _section(key: str, title: str, body: str) -> str:

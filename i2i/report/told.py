@@ -14,13 +14,14 @@ from i2i.errors import I2IError
 from i2i.evaluated import MODEL, About, Evaluated, Figure
 from i2i.runtime.model.find import read_description
 from i2i.training.run import Run
+from i2i.training.standing import standing
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from i2i.artifact import Description
 
-KINDS: Final = ("train", "validation", "signs")
+KINDS: Final = ("train", "validation")
 _TAIL: Final = 2**16  # bytes at the end of the records
 _OF: Final[dict[str, type]] = {
     **dict.fromkeys(("plugin", "state", "started"), str),
@@ -43,7 +44,6 @@ class Told:
     samples: list[tuple[int, Path]] = field(default_factory=list)
     evaluated: Evaluated | None = None
     models: dict[str, Description] = field(default_factory=dict)
-    parity: dict[str, Any] = field(default_factory=dict)
     stages: list[Told] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
 
@@ -55,17 +55,18 @@ class Told:
     @property
     def running(self) -> bool:
         """Whether it is being trained, as far as its files tell."""
-        return self.facts.get("state") == "running"
+        return self.facts.get("state") == "running"  # "killed" of one that has no process any more
 
 
 def tell(run: Run) -> Told:
     """Reads a run; raises RunError where it is none."""
     told = Told(run, {})
     for name, fact in run.facts().items():
-        if _is_right(name, fact):
+        if is_right(name, fact):
             told.facts[name] = fact
         else:
             told.missing.append(f"{run.path / 'run.json'}: '{name}' is damaged")
+    told.facts["state"] = standing(told.facts)
     told.config = _text(run.config, told) or ""
     told.curves = _curves(run.metrics, told)
     told.samples = _samples(run.samples)
@@ -81,12 +82,6 @@ def tell(run: Run) -> Told:
             told.models[path.name] = read_description(path)
         except I2IError as error:
             told.missing.append(error.message)
-    if (text := _text(run.parity, told)) is not None:
-        try:
-            parity = json.loads(text)
-            told.parity = parity if isinstance(parity, dict) else {}
-        except ValueError:
-            told.missing.append(f"{run.parity}: is damaged")
     if run.stages.is_dir():
         for path in sorted(run.stages.iterdir()):
             try:
@@ -134,7 +129,7 @@ def last_step(run: Run) -> int | None:
     return None
 
 
-def _is_right(name: str, fact: object) -> bool:
+def is_right(name: str, fact: object) -> bool:
     """Whether a fact of `run.json` is of the kind that is written there, as far as it is computed with."""
     kind = _OF.get(name)
     if kind is not None and not isinstance(fact, kind):

@@ -54,7 +54,7 @@ class _Watched:
         self._run = run
         self._lock = threading.Lock()
         self._page, self._built, self._at = b"", "", 0.0
-        self._asked = self._given = 0.0
+        self._asked = 0.0
 
     def state(self) -> str:
         """What changes with the run's files."""
@@ -73,7 +73,6 @@ class _Watched:
                 except Exception:  # a page that is open keeps what it has, and asks again
                     if not self._page:
                         raise
-            self._given = time.monotonic()
             return self._page
 
     def finish(self) -> None:

@@ -9,13 +9,13 @@ import os
 import platform
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from i2i.artifact import Kind, Precision
 from i2i.errors import I2IError, RunError
 from i2i.files import asides, refuse, remove_asides, sweep, write_text
+from i2i.training.standing import now, played
 
 RUNS = Path("runs")  # where runs are made and looked for, unless told otherwise
 _DOES: dict[Kind, tuple[str, str, str]] = {
@@ -68,7 +68,7 @@ class Run:
         except OSError as error:
             refuse(path, error)
         run = cls(path)
-        run.note(plugin=plugin, state="running", started=_now())
+        run.note(plugin=plugin, state="running", started=now())
         return run
 
     @classmethod
@@ -130,13 +130,16 @@ class Run:
 
     def begin(self, **facts: object) -> None:
         """Notes that the run is under way, and `facts`; how an earlier attempt ended is no longer true."""
-        self.note(state="running", **{**dict.fromkeys(("ended", "error", "signal", "scores", "stage")), **facts})
+        over = dict.fromkeys(("ended", "error", "signal", "scores", "stage", "step"))
+        self.note(state="running", **{**over, **facts})
 
     def finish(self, state: State, **facts: object) -> None:
         """Notes how the run ended and when, and of the runs beside it which number it is to do so."""
         here = self.path.absolute()
         others = (_order(beside) for run, beside in told(here.parent) if run.path.name != here.name)
-        self.note(state=state, ended=_now(), order=1 + max(others, default=0), **facts)
+        seconds = played({**self.facts(), "ended": None})
+        order = 1 + max(others, default=0)
+        self.note(state=state, ended=now(), begun=None, seconds=seconds, order=order, **facts)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -153,7 +156,7 @@ class Run:
                     "Wait until it has ended, or stop that one: it saves and can be gone on with.",
                 )
             self._sweep()
-            self.note(process={"pid": os.getpid(), "host": platform.node()})
+            self.note(process={"pid": os.getpid(), "host": platform.node()}, begun=now())
             try:
                 yield
             finally:
@@ -257,7 +260,3 @@ def _held(lock: Path, *, blocking: bool) -> Iterator[bool]:
             if error.errno not in _LOCKLESS:
                 refuse(lock, error)
         yield True
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="microseconds")

@@ -52,6 +52,7 @@ class Validation:
         self._scored = splits.validation.spread(most)
         self._looked_at = splits.train, splits.held
         self.by = config.trainer.best_by or next(iter(protocol.metrics))
+        self._higher = protocol.metrics[self.by].higher_is_better
         self.best = self._best_of(resumed)
         shown = splits.validation.spread(SHEET if trainer.game.noise else SHOWN)
         self._shown = list(evaluation(shown, batch=SCORED, threads=self._threads))
@@ -66,7 +67,7 @@ class Validation:
     def go_back(self, checkpoint: Checkpoint) -> None:
         """Takes for the best what `checkpoint` says: of what was scored after it the weights are not what they were."""
         self.best = self._best_of(checkpoint)
-        self._run.note(best=None if self.best is None else asdict(self.best))
+        self._run.note(best=None if self.best is None else {**asdict(self.best), "higher_is_better": self._higher})
 
     def recall(self, step: int) -> None:
         """Begins at `step`, with what was recorded until then: what is wrong with that has been said."""
@@ -99,10 +100,10 @@ class Validation:
                 f"step {step}: the averaged generators score no number: {', '.join(wrong)}",
                 "Try a lower trainer.lr or trainer.precision=float32; the last checkpoint is kept.",
             )
-        sign = 1 if self._protocol.metrics[name].higher_is_better else -1
+        sign = 1 if self._higher else -1
         if self.best is None or sign * scores[name] > sign * self.best.score:
             self.best = Best(step, name, scores[name])
-            self._run.note(best={"step": step, "metric": name, "score": scores[name], "validation": scores})
+            self._run.note(best={**asdict(self.best), "higher_is_better": self._higher, "validation": scores})
         self.record(recorder, "validation", scores)
         self.record(recorder, "signs", self._signs())
         shown = picture(game, self._shown, trainer.device)
@@ -110,8 +111,7 @@ class Validation:
         self._observer.validated(step, scores, self.best)
 
     def _undiagnosed(self) -> Diagnostics:
-        higher = self._protocol.metrics[self.by].higher_is_better
-        return Diagnostics(Facts.of(self._config, len(self._trainer.game.discriminators), self.by, higher))
+        return Diagnostics(Facts.of(self._config, len(self._trainer.game.discriminators), self.by, self._higher))
 
     def _signs(self) -> dict[str, float]:
         trainer, timing = self._trainer, self._config.trainer

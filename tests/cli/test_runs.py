@@ -1,5 +1,6 @@
 import json
 import shutil
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from click.testing import CliRunner
@@ -19,7 +20,10 @@ def folder(finished, tmp_path):
     for name, started, score in (("a", "2026-01-02T00:00", 20.0), ("b", "2026-01-01T00:00", 30.0)):
         run = Run(shutil.copytree(finished.path, tmp_path / "runs" / name))
         run.note(
-            started=f"{started}:00+00:00", ended=f"{started}:30+00:00", best={**run.facts()["best"], "score": score}
+            started=f"{started}:00+00:00",
+            ended=f"{started}:30+00:00",
+            best={**run.facts()["best"], "score": score},
+            seconds=30.0,
         )
     return tmp_path / "runs"
 
@@ -47,13 +51,33 @@ def test_the_best_come_first_by_score(folder):
     ]
 
 
+def test_of_a_distance_the_smallest_is_the_best(folder):
+    for name, score in (("a", 5.0), ("b", 4.0)):
+        best = {"step": 1, "metric": "kid_efficientnet", "score": score, "higher_is_better": False}
+        Run(folder / name).note(best=best)
+    found = json.loads(i2i("runs", folder, "--json", "--sort", "score").stdout)["runs"]
+    assert [row["name"] for row in found] == ["b", "a"]
+
+
+def test_attempts_are_added_up(tmp_path):
+    run = Run.create(tmp_path / "run", "pix2pix")
+    for _ in range(2):
+        run.note(begun="2026-01-01T00:00:00+00:00")
+        run.begin()
+        run.note(begun=(datetime.now(UTC) - timedelta(seconds=40)).isoformat())
+        run.finish("interrupted")
+    assert 80 <= run.facts()["seconds"] < 100
+    assert [row["length"] for row in json.loads(i2i("runs", tmp_path, "--json").stdout)["runs"]] == ["0:01:20"]
+
+
 def test_a_damaged_run_is_named_and_hides_no_other(folder):
     (folder / "a" / "run.json").write_text("{")
     done = i2i("runs", folder)
     assert "a/run.json: cannot be read" in done.stderr
     assert [line.split()[0] for line in done.stdout.splitlines()[1:]] == ["b"]
+    Run(folder / "b").note(best={"metric": []})
     found = json.loads(i2i("runs", folder, "--json").stdout)
-    assert len(found["damaged"]) == 1
+    assert len(found["damaged"]) == 2
 
 
 def test_where_there_is_nothing(tmp_path):

@@ -1,6 +1,8 @@
 """Small runs as their files, without a training."""
 
 import json
+import os
+import platform
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ def made(tmp_path):
 
     def make(records=(), name="pix2pix-001", pictures=(10, 20), **facts):
         run = Run.create(tmp_path / name, "pix2pix")
-        run.note(**facts)
+        run.note(**{"process": {"pid": os.getpid(), "host": platform.node()}, **facts})
         run.config.write_text("plugin: pix2pix\n")
         run.metrics.write_text("".join(json.dumps(record) + "\n" for record in records))
         for step in pictures:

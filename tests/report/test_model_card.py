@@ -1,6 +1,7 @@
 import re
 import shutil
 
+import onnxruntime
 import pytest
 import yaml
 
@@ -51,10 +52,19 @@ def test_of_a_model_that_makes_images_from_noise(tmp_path, monkeypatch):
     assert len(found["images"]) == 16
 
 
+def test_the_card_of_a_model_with_classes_names_all_that_the_file_takes(tmp_path):
+    small = {"device": "cpu", "game": {"filters": 4, "discriminator_filters": 4}, "trainer": {"steps": 2, "batch": 4}}
+    run = api.train("cgan", small, out=tmp_path / "cgan-001")
+    said = re.search(r"the file takes (.*?), and gives", run.card.read_text(encoding="utf-8"))[1]
+    session = onnxruntime.InferenceSession(run.model)
+    assert re.findall(r"`(\w+)`, \w+ `", said) == [each.name for each in session.get_inputs()]
+
+
 def test_what_files_say_makes_no_markup(made):
-    run = made(data="<b>x</b> [y](http://z)\n# heading | cell")
+    run = made(data="<b>x</b> [y](http://z)\n# heading | cell", name="x<img src=q>")
     text = report.write_card(run).read_text(encoding="utf-8")
     assert "<b>" not in text
+    assert "# x<img" not in text
     assert "\n# heading" not in text
     assert "[y](" not in text
 

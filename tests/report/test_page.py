@@ -1,8 +1,11 @@
 import base64
 import io
 import math
+import platform
 import re
+import shlex
 import shutil
+import subprocess
 from hashlib import sha256
 from html.parser import HTMLParser
 
@@ -69,7 +72,6 @@ def test_a_finished_run_is_told_whole(finished, tmp_path):
     assert steps == [str(int(path.stem.removeprefix("step-"))) for path in sorted(run.samples.iterdir())]
     value = facts["scores"]["model"]["psnr"]
     assert f"{value:.4g}" in page.text
-    assert f"i2i train pix2pix --config {run.config}" in page.text
 
 
 def test_nothing_is_asked_of_anyone(finished, tmp_path):
@@ -173,21 +175,37 @@ def test_what_is_damaged_is_said_and_hides_nothing_else(made):
         file.write('{"step": 3, "kind": "tr\n[1]\nnull\n')
     run.samples.joinpath("step-0000010.png").write_bytes(b"no picture")
     run.model.write_bytes(b"no model")
-    run.parity.write_text("{")
     run.evaluation.mkdir()
     (run.evaluation / "scores.json").write_text("{}")
     page = read(run)
     assert "3 lines cannot be read" in page.text
-    for file in ("model.onnx", "parity.json", "scores.json"):
+    for file in ("model.onnx", "scores.json", "step-0000010.png"):
         assert file in page.text
     assert len(page.all("polyline")) == 1
     assert [each["data-step"] for each in page.all("figure") if "data-step" in each] == ["20"]
 
 
 def test_values_that_are_no_numbers_leave_a_gap(made):
-    run = made([train(1, l1=2.0), train(2, l1=math.nan), train(3, l1=math.inf), train(4, l1=1.0)])
-    ((points),) = (each["points"].split() for each in read(run).all("polyline"))
-    assert len(points) == 2
+    values = [2.0, 1.5, math.nan, math.inf, 1.0, 1.2, -math.inf, 3.0]
+    page = read(made([train(i + 1, l1=value) for i, value in enumerate(values)]))
+    assert [len(each["points"].split()) for each in page.all("polyline")] == [2, 2]
+    assert len([each for each in page.all("circle") if each["class"] == "c0"]) == 1
+
+
+def test_a_run_whose_process_is_gone_is_not_running(made):
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    page = read(made(state="running", process={"pid": gone.pid, "host": platform.node()}))
+    assert "killed" in page.text
+    assert page.all("body")[0]["data-running"] == "false"
+    elsewhere = {"pid": gone.pid, "host": "another-machine"}
+    assert "is being trained" in read(made(name="elsewhere", state="running", process=elsewhere)).text
+
+
+def test_the_command_that_plays_it_again_can_be_typed(made):
+    run = made(name="a b")
+    words = shlex.split(re.search(r"Again (i2i train .*?config\.yaml'?)", read(run).text)[1])
+    assert words == ["i2i", "train", "pix2pix", "--config", str(run.config.absolute())]
 
 
 def test_diagnoses_and_what_was_done_are_said_in_words(made):

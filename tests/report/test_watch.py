@@ -55,11 +55,6 @@ def test_it_is_for_this_machine_and_for_nothing_else(watched):
     status, body, answer = ask(address, method="HEAD")
     assert (status, body) == (200, "")
     assert int(answer.headers["Content-Length"]) > 1000
-    with socket.socket() as other, pytest.raises(OSError):  # noqa: PT011 - of whatever kind
-        other.settimeout(2)
-        other.connect((socket.gethostbyname(socket.gethostname()), int(port)))
-        if other.getpeername()[0].startswith("127."):
-            raise ConnectionRefusedError
 
 
 def test_the_next_port_is_taken_where_one_is_in_use(made):

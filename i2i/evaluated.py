@@ -25,7 +25,7 @@ MODEL: Final = "model"  # what the scores of the model itself are called, among 
 _NAME: Final = "image"  # the first column of images.csv
 _SIDE: Final = 512  # pixels of the longer side of a picture in a sheet, at most
 _LABEL: Final = 28  # characters of a name in a sheet, at most
-_HEADS: Final = ("input", "output", "target")
+_HEADS: Final = ("input", "output", "target")  # the last one where it belongs to the input
 
 
 class _Frozen(BaseModel):
@@ -83,19 +83,7 @@ class Evaluated(_Frozen):
                 if (sheet := self._sheet(names, pictures)) is not None
             },
         }
-        fresh = not folder.exists()
-        try:
-            with ExitStack() as stack:
-                # The last one takes its name first; the scores take theirs last, so that there are no half evaluations.
-                for name, content in files.items():
-                    stack.enter_context(replacing(folder / name)).write_bytes(content)
-                for name in (SCORES, *({WORST, BEST} - files.keys())):
-                    _unlink(folder / name)
-        except BaseException:
-            if fresh:
-                with suppress(OSError):
-                    folder.rmdir()
-            raise
+        write_together(folder, files, gone=sorted({WORST, BEST} - files.keys()))
 
     @classmethod
     def read(cls, folder: Path) -> Evaluated:
@@ -125,13 +113,33 @@ class Evaluated(_Frozen):
         if not shown:
             return None
         rows = [reduced(pictures[name]) for name in shown]
-        heads = _HEADS if all(len(row) == len(_HEADS) for row in rows) else ()
+        heads = _HEADS[: len(rows[0])] if all(2 <= len(row) == len(rows[0]) <= len(_HEADS) for row in rows) else ()
         return lay(rows, heads=heads, names=[self._label(name) for name in shown])
 
     def _label(self, name: str) -> str:
         short = name if len(name) <= _LABEL else f"...{name[3 - _LABEL :]}"
         value = self.each.get(name, {}).get(self.by)
         return short if value is None else f"{short}  {value:.4g}"
+
+
+def write_together(folder: Path, files: Mapping[str, bytes], gone: Sequence[str] = ()) -> None:
+    """Writes files by their names in a folder, in place of older ones, and removes those of `gone`.
+
+    The first one takes its name last, and an older one of that name goes first: where it is, all are of one writing.
+    Raises I2IError where they cannot be written; what was there before then stays.
+    """
+    fresh = not folder.exists()
+    try:
+        with ExitStack() as stack:
+            for name, content in files.items():  # what is entered first is left last
+                stack.enter_context(replacing(folder / name)).write_bytes(content)
+            for name in (next(iter(files)), *gone):
+                _unlink(folder / name)
+    except BaseException:
+        if fresh:
+            with suppress(OSError):
+                folder.rmdir()
+        raise
 
 
 def ranked(values: Sequence[float], higher_is_better: bool, most: int = 8) -> tuple[list[int], list[int]]:

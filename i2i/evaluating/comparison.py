@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
@@ -16,13 +15,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from i2i.data import thread_count
 from i2i.data.samples import evenly
 from i2i.errors import I2IError
-from i2i.evaluated import MODEL, SCORES, About, Evaluated, Figure, reduced
+from i2i.evaluated import MODEL, SCORES, About, Evaluated, Figure, reduced, write_together
 from i2i.evaluating.asked import Asked, Direction
 from i2i.evaluating.evaluation import listed, weights_of
 from i2i.evaluating.passing import resampling, row, see
 from i2i.evaluating.plan import check_alike, maker, plan
 from i2i.evaluating.subject import open_subject
-from i2i.files import replacing
 from i2i.images import encode, from_pixels
 from i2i.metrics.kept import Kept, differences
 from i2i.metrics.statistic import Mean
@@ -77,14 +75,12 @@ class Comparison:
 
         Raises I2IError.
         """
-        files = {
+        files: dict[str, bytes] = {
             "comparison.json": (self.compared.model_dump_json(indent=2) + "\n").encode(),
             "images.csv": self._csv().encode(),
             **({} if self.sheet is None else {"sheet.png": encode(from_pixels(self.sheet), ".png")}),
         }
-        with ExitStack() as stack:
-            for name, content in files.items():
-                stack.enter_context(replacing(folder / name)).write_bytes(content)
+        write_together(folder, files, gone=() if "sheet.png" in files else ("sheet.png",))
         return folder
 
     def _csv(self) -> str:
@@ -173,8 +169,8 @@ def compare(
     )
     called = planned.names
     chosen = evenly(total, _SHOWN)
-    rows = [reduced(row(makers, samples, index)) for index in chosen]
-    ends = ("input", "target") if len(rows[0]) > len(names) else ()
+    rows = [reduced(row(makers, samples, index, related=planned.related)) for index in chosen]
+    ends = ("input", "target")[: len(rows[0]) - len(names)]
     heads = [*ends[:1], *(_short(name) for name in names), *ends[1:]]
     notes = [note for subject in subjects for note in subject.notes]
     notes += [*planned.opened.warnings, *(f"running on the CPU: {note}" for _, note in made if note)]
@@ -190,9 +186,10 @@ def _recorded(found: Sequence[Evaluated], paths: Sequence[Path], seed: int) -> C
     """Evaluations beside each other, by their per-image values; raises I2IError where their images are not the same."""
     first, names = found[0], distinct([each.model for each in found])
     for each, path in zip(found, paths, strict=True):
-        if each.each.keys() != first.each.keys() or not each.each:
+        alike = (each.split, each.data, each.size) == (first.split, first.data, first.size)
+        if each.each.keys() != first.each.keys() or not each.each or not alike:
             raise I2IError(
-                f"{path}: scored on other images than {paths[0]}",
+                f"{path}: scored on other images than {paths[0]}, or at another size",
                 "Score the models on the same ones: `i2i compare` with the models instead of their evaluations.",
             )
     shared = {
@@ -206,6 +203,11 @@ def _recorded(found: Sequence[Evaluated], paths: Sequence[Path], seed: int) -> C
             "Give the models instead of their evaluations.",
         )
     kept = {name: _kept(each, first, shared) for name, each in zip(names, found, strict=True)}
+    if not kept[names[0]].each:
+        raise I2IError(
+            f"{paths[0]} and {paths[1]}: of {', '.join(shared)} no image has a value of its own",
+            "Give the models instead of their evaluations.",
+        )
     reference, *others = names
     between = {name: figures(differences(kept[reference], kept[name], seed=seed)) for name in others}
     compared = Compared(
@@ -222,7 +224,7 @@ def _recorded(found: Sequence[Evaluated], paths: Sequence[Path], seed: int) -> C
         differences=between,
         verdicts=_verdicts(between, shared),
     )
-    return Comparison(compared, {name: dict(each.each) for name, each in zip(names, found, strict=True)}, None)
+    return Comparison(compared, {name: lines(list(first.each), each.each) for name, each in kept.items()}, None)
 
 
 def _kept(found: Evaluated, first: Evaluated, shared: Mapping[str, About]) -> Kept:
@@ -230,7 +232,7 @@ def _kept(found: Evaluated, first: Evaluated, shared: Mapping[str, About]) -> Ke
     each = {
         name: np.array([found.each[image][name] for image in first.each])
         for name in shared
-        if all(name in values for values in found.each.values())
+        if all(name in values for each in (found, first) for values in each.each.values())
     }
     keys = {name: about.key for name, about in shared.items()}
     return Kept(len(first.each), keys, each, {name: Mean(values) for name, values in each.items()})
@@ -245,7 +247,7 @@ def _verdicts(found: Mapping[str, Mapping[str, Figure]], metrics: Mapping[str, A
 
 def _verdict(difference: Figure, higher_is_better: bool | None) -> Verdict:
     low, high = difference.low, difference.high
-    if low is None or high is None or low <= 0 <= high or low == high or higher_is_better is None:
+    if low is None or high is None or low <= 0 <= high or higher_is_better is None:
         return "chance"
     return "better" if (low > 0) == higher_is_better else "worse"
 

@@ -107,7 +107,10 @@ def evaluate(
         worst=tuple(names[index] for index in worst),
         best=tuple(names[index] for index in best),
     )
-    shown = {names[index]: row({MODEL: making}, samples, index) for index in dict.fromkeys([*worst, *best])}
+    shown = {
+        names[index]: row({MODEL: making}, samples, index, related=planned.related)
+        for index in dict.fromkeys([*worst, *best])
+    }
     notes = [*subject.notes, *planned.opened.warnings, *([f"running on the CPU: {note}"] if note else [])]
     return Evaluation(evaluated, shown, _place(subject, asked), tuple(notes))
 
@@ -123,12 +126,21 @@ def weights_of(files: Mapping[str, str | Path] | None) -> Weights:
 
 
 def _place(subject: Subject, asked: Asked) -> Path:
-    """RUN/evaluation of the run's own model and images as they were trained on; else a name that says what differs."""
+    """RUN/evaluation of the run's own model and images as they were trained on; else a name that says what differs.
+
+    So what report and model card read is never replaced by less.
+    """
     if subject.run is None:
         return Path(f"{subject.name}-evaluation")
     differing = [
         subject.variant,
         *(Path(given).resolve().name for given in asked.data),
+        "" if asked.kind is None else f"kind-{asked.kind}",
+        "-".join(name.lstrip("+") for name in asked.metrics),
+        "weights" if asked.weights != NONE else "",
+        "" if asked.seed == 0 else f"seed-{asked.seed}",
+        "" if asked.direction is None else asked.direction,
+        "" if asked.scale is None else f"scale-{asked.scale}",
         "" if asked.size is None else f"size-{asked.size}",
         "" if asked.images is None else f"images-{asked.images}",
     ]

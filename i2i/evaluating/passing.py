@@ -56,7 +56,7 @@ def see(
     scored = {name: protocol.another() for name in makers}
     beside: dict[str, Protocol] = {}
     offered: dict[str, int] = {}
-    first = 0
+    first, names = 0, samples.names
     try:
         with closing(evaluation(samples, batch=_TOGETHER, threads=threads)) as batches:
             for batch in batches:
@@ -64,7 +64,7 @@ def see(
                 for name, maker in makers.items():
                     made = maker(first, batch)
                     if related:
-                        _check_size(made, batch, samples.names[first])
+                        _check_size(made, batch, names[first])
                     made = _in_channels(made, batch["target"].shape[3])
                     output = prepare({"output": made}, device, torch.contiguous_format)["output"]
                     scored[name].add(output, prepared["target"], prepared)
@@ -75,7 +75,7 @@ def see(
                 done(first)
     except (MemoryError, torch.OutOfMemoryError) as error:
         raise OutOfMemoryError(
-            f"{samples.names[first]}: memory does not suffice to score it",
+            f"{names[first]}: memory does not suffice to score it",
             "Score smaller images with --size, or give --device cpu.",
         ) from error
     whole = [name for name, count in offered.items() if count == first]  # of images of other sizes there are no copies
@@ -91,13 +91,13 @@ def resampling(progress: Progress | None) -> Iterator[None]:
     say(1, 1, "resampling for the intervals")
 
 
-def row(makers: Mapping[str, Maker], samples: Samples, index: int) -> list[Pixels]:
+def row(makers: Mapping[str, Maker], samples: Samples, index: int, *, related: bool) -> list[Pixels]:
     """What is shown of one sample: the input where there is one, each output, and the target where it belongs to it."""
     batch = {name: np.asarray(value)[None] for name, value in samples.evaluating(index).items()}
     outputs = [maker(index, batch)[0] for maker in makers.values()]
     if "input" not in batch:
         return outputs
-    return [_shown(batch["input"]), *outputs, _shown(batch["target"])]
+    return [_shown(batch["input"]), *outputs, *([_shown(batch["target"])] if related else [])]
 
 
 def _check_size(made: Pixels, batch: Batch, name: str) -> None:

@@ -23,6 +23,7 @@ from i2i.training.scoring import distinct
 from i2i.training.session import COMPARED
 
 if TYPE_CHECKING:
+    from i2i.artifact import Description
     from i2i.data import Progress, Samples
     from i2i.evaluating.subject import Subject
     from i2i.metrics.kept import Kept
@@ -136,6 +137,13 @@ def check_alike(subject: Subject, first: Subject, planned: Plan) -> None:
         raise I2IError(
             f"{subject.path}: {_does(said.kind)}, and {first.path} does not", "Compare models of one kind of data."
         )
+    other = first.description
+    classes = planned.kind == "labelled" and other is not None and said.classes != other.classes
+    if other is not None and (said.direction != other.direction or classes):
+        raise I2IError(
+            f"{subject.path}: {_way(said)}; {first.path} {_way(other)}",
+            "Compare models of one direction, and with the same classes in the same order.",
+        )
     if said.kind == "noise":
         return
     wanted = (config.input_channels, config.target_channels, config.scale)
@@ -145,6 +153,11 @@ def check_alike(subject: Subject, first: Subject, planned: Plan) -> None:
             f"times; {first.path} {wanted[0]}, {wanted[1]} and {wanted[2]}",
             "Compare models that take and give the same kind of images.",
         )
+
+
+def _way(said: Description) -> str:
+    classes = f"knows the classes {', '.join(said.classes)}" if said.classes else "knows no classes"
+    return f"translates {said.direction}" if said.direction else classes
 
 
 def _files(subject: Subject, planned: Plan) -> list[Path]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final, final
+from typing import ClassVar, Final, final
 
 import torch
 from torch import Tensor
@@ -33,6 +33,8 @@ class KernelDistance(Bootstrapped):
     In a resampling, an image that comes twice never meets its copy, nor its own target more often than it comes: so the
     mean over resamplings is the distance itself.
     """
+
+    least: ClassVar[int] = 8
 
     def __init__(self, sets: TwoSets) -> None:
         self._sets = sets

@@ -11,6 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from i2i.errors import I2IError
 from i2i.metrics.paired import psnr
 from i2i.metrics.similarity import ssim
 
@@ -41,4 +42,9 @@ def ssim_y(output: Tensor, target: Tensor, crop: int) -> Tensor:
 
 def _inner(images: Tensor, crop: int) -> Tensor:
     height, width = images.shape[2:]
+    if min(height, width) <= 2 * crop:
+        raise I2IError(
+            f"{width} x {height} pixels: nothing is left without {crop} on each side, as psnr_y and ssim_y leave out",
+            "Score larger images, or leave these metrics out.",
+        )
     return luma(images.double())[..., crop : height - crop, crop : width - crop]

@@ -22,13 +22,16 @@ _T: Final = (
 _HIGH: Final = 0.975
 
 
+_FEW: Final = 10  # images, below which percentiles of resamplings are too near
+
+
 @dataclass(frozen=True)
 class Score:
-    """A figure and its 95 % interval over images, `low` to `high`; both are `value` where one image says nothing."""
+    """A figure and its 95 % interval over images, `low` to `high`; None where so few images tell of none."""
 
     value: float
-    low: float
-    high: float
+    low: float | None = None
+    high: float | None = None
 
 
 class Statistic(ABC):
@@ -51,19 +54,24 @@ class Bootstrapped(Statistic):
     """A figure of which the mean over resamplings with replacement is the figure itself.
 
     The interval is between percentiles of `draws` resamplings, as far out as small sets need it: expanded percentiles
-    after Hesterberg 2014, arXiv:1411.5279.
+    after Hesterberg 2014, arXiv:1411.5279. Of fewer than ten images that reaches only as far as what was drawn, and is
+    too narrow: there it is Student's, by the deviation of the resamplings. least: of fewer images there is none.
     """
 
+    least: ClassVar[int] = 2
     images: int
 
     @final
     def bounded(self, resampled: Values) -> Score:
-        """The score between percentiles."""
+        """The score with its interval."""
         value, drawn = float(resampled[0]), resampled[1:]
         drawn = drawn[np.isfinite(drawn)]  # of what was drawn that is one image over and over there may be no figure
-        if self.images < 2 or not len(drawn):
-            return Score(value, value, value)
+        if self.images < self.least or not len(drawn):
+            return Score(value)
         wider = (self.images / (self.images - 1)) ** 0.5 * student(self.images - 1)
+        if self.images < _FEW:
+            reach = wider * float(drawn.std())
+            return Score(value, value - reach, value + reach)
         low = NormalDist().cdf(-wider)
         found = np.quantile(drawn, [low, 1 - low])
         return Score(value, float(found[0]), float(found[1]))
@@ -87,7 +95,7 @@ class Jackknifed(Statistic):
         apart = np.diff(resampled[1:].reshape(-1, 2))
         apart = apart[np.isfinite(apart)]  # of half of a few images there may be no figure
         if not len(apart):
-            return Score(value, value, value)
+            return Score(value)
         reach = student(len(apart)) * float(np.sqrt(np.mean(np.square(apart)))) / 2
         return Score(value, value - reach, value + reach)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from i2i.evaluated import About, Figure, ranked
+from i2i.metrics.catalogue import METRICS
 from i2i.metrics.kept import Kept, Score
 from i2i.metrics.metric import Metric
 from i2i.metrics.statistic import Values
@@ -31,9 +32,10 @@ def lines(names: Sequence[str], each: Mapping[str, Values]) -> dict[str, dict[st
 def extremes(metrics: Mapping[str, Metric], kept: Kept) -> tuple[str, list[int], list[int]]:
     """By which of the per-image values images are ordered, nothing if there is none; the worst and the best, by number.
 
-    The first of the metrics that has such values, else what is kept for this alone, of which less is better.
+    The first of the metrics that has such values, else another one that was kept, or what is kept for this alone, of
+    which less is better.
     """
     by = next((name for name in (*metrics, *kept.each) if name in kept.each), "")
     if not by:
         return by, [], []
-    return by, *ranked(kept.each[by].tolist(), by in metrics and metrics[by].higher_is_better)
+    return by, *ranked(kept.each[by].tolist(), by in METRICS and METRICS[by].higher_is_better)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,10 +18,12 @@ from i2i.metrics.summary import abouts, extremes, figures, lines
 from i2i.training.evaluation import SCORED, Seen, baselines, rows, see
 
 if TYPE_CHECKING:
+    from i2i.config import DataConfig
     from i2i.data import Samples
     from i2i.games.game import Game
     from i2i.images import Pixels
     from i2i.metrics.protocol import Protocol
+    from i2i.plugin import Kind
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ def assess(
 ) -> Assessed:
     """Scores a deployed game and the baselines on all of `samples`.
 
-    told: what of `Evaluated` is known before: `model`, `data` and `split`.
+    told: what of `Evaluated` is known before: `model`, `data`, `split` and `size`.
     """
 
     def seen() -> Seen:
@@ -74,11 +77,23 @@ def plain(evaluated: Evaluated) -> dict[str, object]:
     }
 
 
+def sized(kind: Kind, config: DataConfig, side: int | None = None) -> str:
+    """At which size images of this kind are scored, in words; side: of the middle square of what is upscaled."""
+    if kind == "upscaled":
+        return "whole images" if side is None else f"the middle {side} x {side} pixels"
+    square = f"{config.size} x {config.size} pixels"
+    if config.fit == "stretch":
+        return square
+    if config.fit == "scale":
+        return f"the middle {square} of images with a shorter side of {config.size}"
+    return f"the middle {square}"
+
+
 def distinct(names: Sequence[str]) -> list[str]:
     """The names, numbered from the second image on that has the same one."""
     met: Counter[str] = Counter()
     said = []
-    for name in names:
+    for name in (os.fsencode(given).decode(errors="backslashreplace") for given in names):  # file names may be no text
         met[name] += 1
         said.append(name if met[name] == 1 else f"{name} ({met[name]})")
     return said

@@ -23,7 +23,7 @@ from i2i.training.fit import Fitting, Outcome
 from i2i.training.observer import Observer
 from i2i.training.recorder import Recorder
 from i2i.training.run import Run
-from i2i.training.scoring import Assessed, assess
+from i2i.training.scoring import Assessed, assess, sized
 from i2i.training.start import Start, start_from
 from i2i.training.trainer import Trainer
 from i2i.training.validating import Validation
@@ -147,7 +147,9 @@ class Session:
         if self.protocol.most is not None:
             split = split.spread(COMPARED)
         game = load_best(self.build(), run).to(self.device)
-        told = {"model": self.plugin.name, "data": self.splits.description, "split": name}
+        side = self.config.data.evaluation_size if name == "validation" else None
+        size = sized(self.plugin.kind, self.config.data, side)
+        told = {"model": self.plugin.name, "data": self.splits.description, "split": name, "size": size}
         threads = thread_count(self.config.data.workers)
         # Another one: that of validation knows the targets there.
         return assess(game, self.protocol.another(), split, told, threads, self.device)

@@ -38,7 +38,7 @@ def kept(kind, output, target, extra=(), scoring=None, **config):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_kept_gives_the_scores_of_the_protocol_with_intervals_around_them(kind):
-    target = pictures(7)
+    target = pictures(9)
     output = near(target, 0.5, 1)
     scoring = protocol(kind, DataConfig(scale=2))
     found = kept(kind, output, target, scoring=scoring)
@@ -46,7 +46,7 @@ def test_what_is_kept_gives_the_scores_of_the_protocol_with_intervals_around_the
     scores = scoring.scores()
     assert list(found.keys) == list(found.values()) == list(scores) == list(scoring.metrics)
     assert found.values() == pytest.approx(scores, rel=1e-5)
-    assert found.count == 7
+    assert found.count == 9
     for name, score in found.scored(draws=200).items():
         assert score.value == pytest.approx(scores[name], rel=1e-5)
         assert score.low < score.value < score.high

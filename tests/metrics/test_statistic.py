@@ -88,14 +88,27 @@ def test_a_mean_is_drawn_with_replacement_and_always_the_same():
 def test_one_image_has_no_interval():
     for statistic in (Mean(np.array([3.0])), Covered(TwoSets(rows(np.ones((1, 2))), rows(np.ones((1, 2)))))):
         score = statistic.bounded(statistic.resampled(100, seed=0))
-        assert score.low == score.value == score.high
+        assert (score.low, score.high) == (None, None)
 
 
-def test_two_images_have_one_though_some_draws_are_of_one_of_them():
+def test_of_a_few_images_a_kernel_distance_has_none():
     rng = np.random.default_rng(4)
-    statistic = KernelDistance(TwoSets(rows(rng.normal(size=(2, 3))), rows(rng.normal(size=(2, 3)))))
-    score = statistic.bounded(statistic.resampled(100, seed=0))
-    assert np.isfinite([score.low, score.high]).all()
+    made, real = rng.normal(size=(2, 8, 3))
+    for count, known in ((2, False), (7, False), (8, True)):
+        statistic = KernelDistance(TwoSets(rows(made[:count]), rows(real[:count])))
+        score = statistic.bounded(statistic.resampled(100, seed=0))
+        assert (score.low is not None, score.high is not None) == (known, known)
+
+
+@pytest.mark.parametrize("count", [3, 4, 6, 9, 10])
+def test_intervals_of_means_of_a_few_images_hold_the_truth_as_often_as_they_say(count):
+    rng = np.random.default_rng(count)
+    missed = 0
+    for number in range(600):
+        mean = Mean(rng.normal(1.0, 2.0, size=count))
+        score = mean.bounded(mean.resampled(300, seed=number))
+        missed += not score.low <= 1.0 <= score.high
+    assert missed / 600 < 0.08  # 0.05, and three times its error
 
 
 def test_parzen_and_deviation_of_halves_are_those_of_the_images_alone():

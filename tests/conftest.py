@@ -27,15 +27,26 @@ def draw_pair(number):
     return outline, filled
 
 
+def loaded(name):
+    """A module beside the tests that is none of them."""
+    file = Path(__file__).parent / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"i2i_test_{file.stem}", file)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 @pytest.fixture(scope="session")
 def environment(tmp_path_factory):
     """A scratch environment to install distributions in; whoever installs one removes it."""
     pytest.importorskip("pip", reason="installs plugins by pip")
-    place = Path(__file__).with_name("environment.py")
-    spec = importlib.util.spec_from_file_location("i2i_test_environment", place)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.Environment(tmp_path_factory.mktemp("environment"))
+    return loaded("environment").Environment(tmp_path_factory.mktemp("environment"))
+
+
+@pytest.fixture(scope="session")
+def models():
+    """The builders of tiny artifacts in runtime/models.py."""
+    return loaded("runtime/models")
 
 
 @pytest.fixture(scope="session")

@@ -22,12 +22,6 @@ def _beside(name: str) -> ModuleType:
 
 
 @pytest.fixture(scope="session")
-def models() -> ModuleType:
-    """The builders of tiny artifacts in models.py."""
-    return _beside("models")
-
-
-@pytest.fixture(scope="session")
 def inverter(tmp_path_factory: pytest.TempPathFactory, models: Any) -> Translator:
     """A translator that inverts."""
     return Translator.load(models.build(tmp_path_factory.mktemp("model") / "m.onnx"), "cpu")

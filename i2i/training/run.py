@@ -161,7 +161,7 @@ class Run:
                 yield
             finally:
                 with suppress(I2IError):  # nothing depends on it
-                    self.note(process=None)
+                    self.note(process=None, begun=None)
 
     @contextmanager
     def exporting(self) -> Iterator[None]:

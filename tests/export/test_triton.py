@@ -118,7 +118,7 @@ def test_of_two_directions_both_are_added_or_none(run, tmp_path, monkeypatch):
     back = shutil.copy(run / "model.onnx", tmp_path / "model.BtoA.onnx")
     files = {run / "model.onnx": "AtoB", back: "BtoA"}
     both = {path: said.model_copy(update={"direction": name}) for path, name in files.items()}
-    monkeypatch.setattr(api, "export", lambda *_: both)
+    monkeypatch.setattr("i2i.api.exporting.export", lambda *_: both)
     repository = tmp_path / "repository"
     for files in (["1"], ["config.pbtxt"]):  # the version is there; or it is configured otherwise
         (repository / "it-BtoA").mkdir(parents=True)
